@@ -36,8 +36,8 @@ console = Console(highlight=False)
 @click.command()
 @click.option("--port", default=8000, show_default=True, help="Of the API, on loopback.")
 @click.option("--classes", default=6, show_default=True, help=f"2 to {sample.MOST_CLASSES}")
-@click.option("--pictures", default=64, show_default=True, help="Per class to learn from.")
-@click.option("--epochs", default=10, show_default=True, help="Passes over the pictures.")
+@click.option("--pictures", default=80, show_default=True, help="Per class to learn from.")
+@click.option("--epochs", default=14, show_default=True, help="Passes over the pictures.")
 @click.option("--seed", default=1, show_default=True, help="Of every random draw.")
 @click.option(
     "--stay/--leave", default=None, help="Keep serving afterwards [default: on a terminal]."
@@ -60,16 +60,11 @@ def demo(
         manifest = json.loads((HOME / "serve/model/manifest.json").read_text())
         api = serve(port, processes)
         classify(api, data / "test", manifest)
-        console.print(
-            f"\n[bold]Done[/] in {time.monotonic() - began:.0f} s. The model is {archive}."
-        )
-        example = sorted((data / "test").glob("*/*.jpg"))[0]
-        console.print(
-            "Try it:" if stay else "With --stay it keeps serving, for calls like this one:"
-        )
-        print(
-            f"  curl --data-binary @{example} -H 'Content-Type: image/jpeg' {api}/v1/predict?top=3"
-        )
+        seconds = time.monotonic() - began
+        console.print(f"\n[bold]Done[/] in {seconds:.0f} s. The model is {archive}.")
+        console.print("Try it:" if stay else "With --stay it keeps serving, for calls like this:")
+        example, url = min((data / "test").glob("*/*.jpg")), f"{api}/v1/predict?top=3"
+        print(f"  curl --data-binary @{example} -H 'Content-Type: image/jpeg' '{url}'")
         if stay:
             console.print("Ctrl-C ends it.")
             serve_until_interrupted(processes)

@@ -125,17 +125,17 @@ def class_name(label: int) -> str:
 
 def colours(random: np.random.Generator, scheme: str) -> NDArray[np.float32]:
     """The figure's colour and two of the ground. A scheme is their relation, not a colour."""
-    figure = random.random()
-    ground = figure + random.uniform(0.25, 0.75)
-    bright, dim = random.uniform(0.75, 1.0), random.uniform(0.3, 0.6)
-    figure_hsv, ground_hsv = {
-        "warm": ((figure, 0.85, bright), (ground, 0.35, dim)),
-        "cool": ((figure, 0.35, dim), (ground, 0.85, bright)),
-        "pale": ((figure, 0.2, bright), (ground, 0.6, bright)),
-        "dark": ((figure, 0.6, dim * 0.6), (ground, 0.5, bright)),
-    }[scheme]
-    second = (ground_hsv[0] + random.uniform(-0.1, 0.1), ground_hsv[1], ground_hsv[2] * 0.45)
-    rows = [colorsys.hsv_to_rgb(h % 1, s, v) for h, s, v in (figure_hsv, ground_hsv, second)]
+    hue, saturation, value = random.random(), random.uniform(0.3, 0.7), random.uniform(0.5, 0.8)
+    more, brighter = {"warm": (0.3, 0), "cool": (-0.3, 0), "pale": (0, 0.2), "dark": (0, -0.3)}[
+        scheme
+    ]
+    figure = (hue, saturation + more, value + brighter)
+    ground = (hue + random.uniform(0.25, 0.75), saturation - more, value - brighter)
+    second = (ground[0] + random.uniform(-0.1, 0.1), ground[1], ground[2] * 0.45)
+    rows = [
+        colorsys.hsv_to_rgb(h % 1, min(max(s, 0), 1), min(max(v, 0), 1))
+        for h, s, v in (figure, ground, second)
+    ]
     return np.array(rows, dtype=np.float32)
 
 
@@ -171,6 +171,8 @@ def draw(picture: Picture, random: np.random.Generator) -> Image.Image:
     edge = np.clip((1 - inside) * radius / 3 + 0.5, 0, 1)[..., None]
 
     figure_colour, light, shade = colours(random, scheme)
+    if random.random() < 0.5:
+        light, shade = shade, light
     pixels = light * ground[..., None] + shade * (1 - ground[..., None])
     pixels = pixels * (1 - edge) + figure_colour * edge
     pixels *= 0.7 + 0.5 * noise(random, height, width, 2)[..., None]

@@ -17,7 +17,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 import urllib.request
 import zipfile
 from pathlib import Path
@@ -89,24 +88,29 @@ def fetch(target: Path, published: dict[str, str], releases: str) -> None:
     binary.rename(target)
 
 
-def check(binary: str) -> int:
+def succeeds(command: list[str], *, data: str = "") -> bool:
+    """Run Terraform in the repository; what it prints is shown when it fails."""
+    environment = {**os.environ, "CHECKPOINT_DISABLE": "1"} | (
+        {"TF_DATA_DIR": data} if data else {}
+    )
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    if result.returncode:
+        sys.stderr.buffer.write(result.stdout + result.stderr)
+    return result.returncode == 0
+
+
+def check(binary: str) -> bool:
     """Format everywhere; validity of each root, with the providers that its lock names."""
-    if subprocess.run(
-        [binary, "fmt", "-check", "-recursive", "-diff", "terraform"], cwd=ROOT
-    ).returncode:
+    if not succeeds([binary, "fmt", "-check", "-recursive", "-diff", "terraform"]):
         print("terraform: not formatted; run `make fmt`", file=sys.stderr)
-        return 1
-    for root in ("platform", "service"):
-        with tempfile.TemporaryDirectory() as data:
-            environment = {**os.environ, "TF_DATA_DIR": data, "CHECKPOINT_DISABLE": "1"}
-            init = ("init", "-backend=false", "-lockfile=readonly", "-input=false")
-            for arguments in (init, ("validate",)):
-                command = [binary, f"-chdir=terraform/{root}", *arguments]
-                result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True)
-                if result.returncode:
-                    sys.stderr.buffer.write(result.stdout + result.stderr)
-                    return 1
-    return 0
+        return False
+    for root in ("terraform/platform", "terraform/service"):
+        init = ["init", "-backend=false", "-lockfile=readonly", "-input=false"]
+        data = str(ROOT / ".tools" / root)  # apart from .terraform, which belongs to the user
+        for arguments in (init, ["validate"]):
+            if not succeeds([binary, f"-chdir={root}", *arguments], data=data):
+                return False
+    return True
 
 
 def main(arguments: list[str]) -> int:
@@ -122,12 +126,11 @@ def main(arguments: list[str]) -> int:
         print(f"terraform: {arguments[0]} of terraform/ was left out: {error}", file=sys.stderr)
         return 0
     match arguments[0]:
-        case "path":
-            print(binary)
-        case "fmt":
-            return subprocess.run([binary, "fmt", "-recursive", "terraform"], cwd=ROOT).returncode
         case "check":
-            return check(binary)
+            return 0 if check(binary) else 1
+        case "fmt":
+            return 0 if succeeds([binary, "fmt", "-recursive", "terraform"]) else 1
+    print(binary)
     return 0
 
 

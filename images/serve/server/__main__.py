@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -54,6 +55,8 @@ def listener() -> socket.socket:
 
 
 def main() -> int:
+    # To end when told to is success. Uvicorn finishes what is in flight, then hands the signal on.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     if sys.argv[1:] == ["serve"]:
         return serve()

@@ -82,21 +82,30 @@ class Processes:
 
     def stop(self) -> None:
         """SIGTERM to every child, time to obey, then SIGKILL to them and to all they started."""
-        family: list[psutil.Process] = []
-        for process in reversed(self._started.values()):
-            with suppress(psutil.NoSuchProcess):
-                child = psutil.Process(process.pid)
-                family += [child, *child.children(recursive=True)]
-        for process in reversed(self._started.values()):
-            if process.poll() is None:
-                process.terminate()
-        _, alive = psutil.wait_procs(family, timeout=GRACE)
+        children = list(reversed(self._started.values()))
+        descendants = [each for child in children for each in descendants_of(child.pid)]
+        for child in children:
+            child.terminate()
+        deadline = time.monotonic() + GRACE
+        for child in children:
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        _, alive = psutil.wait_procs(descendants, timeout=1)
         for survivor in alive:
             with suppress(psutil.NoSuchProcess):
                 survivor.kill()
-        for process in self._started.values():
-            process.wait()
+        psutil.wait_procs(alive, timeout=GRACE)
         self._started.clear()
+
+
+def descendants_of(pid: int) -> list[psutil.Process]:
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def listen(port: int = 0) -> socket.socket:

@@ -1,0 +1,95 @@
+"""SageMaker's contract with the training container, with real processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import listening, run_trainer
+
+MlRoot = Callable[..., Path]
+
+
+def test_two_processes_train_one_model(trained: Path) -> None:
+    lines = (trained / "output/data/metrics.jsonl").read_text().splitlines()
+    epochs = [event for event in map(json.loads, lines) if event["event"] == "epoch"]
+    assert [event["epoch"] for event in epochs] == [1, 2]
+    assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+    manifest = json.loads((trained / "model/manifest.json").read_text())
+    assert 0 <= manifest["metrics"]["fp32"]["test_accuracy"] <= 1
+
+
+def test_the_log_has_lines_that_a_metric_definition_matches(trained: Path) -> None:
+    log = (trained / "train.log").read_text()
+    assert "event=epoch epoch=2 epochs=2 train_loss=" in log
+    assert " valid_accuracy=" in log
+
+
+def test_while_training_nothing_listens_beyond_loopback(ml_root: MlRoot) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainer", "train"],
+        env={**os.environ, "KENNEL_ML_ROOT": str(ml_root(epochs="1"))},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    seen: set[str] = set()
+    most_processes = 0
+    while process.poll() is None:
+        seen |= listening(process.pid)
+        children = psutil.Process(process.pid).children(recursive=True)
+        most_processes = max(most_processes, len(children))
+        time.sleep(0.05)
+    assert process.returncode == 0
+    assert most_processes >= 2
+    assert seen
+    assert seen <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"epoch": "1"}, "unknown hyperparameter epoch: did you mean epochs?"),
+        ({"batch": "3"}, "leave fewer than 2 a step for each of 2 processes"),
+        ({"architecture": "shuflenet_v2_x0_5"}, "did you mean shufflenet_v2_x0_5"),
+    ],
+)
+def test_a_wrong_setting_fails_the_job_with_its_reason(
+    ml_root: MlRoot, settings: dict[str, str], message: str
+) -> None:
+    root = ml_root(**settings)
+    run = run_trainer(root, "train")
+    assert run.returncode == 1
+    assert message in (root / "output/failure").read_text()
+    assert message in run.stderr
+
+
+def test_a_corrupt_picture_fails_the_job_by_name(ml_root: MlRoot, tmp_path: Path) -> None:
+    root = ml_root()
+    data = root / "input/data/training"
+    copy = tmp_path / "set"
+    subprocess.run(["cp", "-rL", data, copy], check=True)
+    data.unlink()
+    data.symlink_to(copy)
+    victim = min(copy.glob("valid/*/*"))
+    victim.write_bytes(victim.read_bytes()[:200])
+    run = run_trainer(root, "train")
+    assert run.returncode == 1
+    assert f"{victim.name} cannot be read as a picture" in (root / "output/failure").read_text()
+
+
+def test_packing_without_a_model_says_so(ml_root: MlRoot, tmp_path: Path) -> None:
+    run = run_trainer(ml_root(), "package", str(tmp_path / "model.tar.gz"))
+    assert run.returncode == 1
+    assert "holds no manifest.json: train a model first" in run.stderr
+
+
+def test_an_unknown_command_is_a_usage_error(ml_root: MlRoot) -> None:
+    run = run_trainer(ml_root(), "serve")
+    assert run.returncode == 2
+    assert "usage:" in run.stderr

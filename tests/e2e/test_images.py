@@ -1,0 +1,162 @@
+"""The images, built and run as SageMaker runs them: its folders, its commands, no network."""
+
+import json
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SMALL
+
+pytestmark = pytest.mark.slow
+
+
+def build(docker: str, name: str) -> str:
+    """Build an image as one plain manifest: SageMaker refuses OCI indexes and provenance."""
+    tag = f"kennel-{name}:test"
+    command = [docker, "buildx", "build", "--provenance=false", "--output=type=docker"]
+    command += ["--file", f"images/{name}/Dockerfile", "--tag", tag, "."]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    return tag
+
+
+@pytest.fixture(scope="module")
+def train_image(docker: str) -> str:
+    return build(docker, "train")
+
+
+@pytest.fixture(scope="module")
+def serve_image(docker: str) -> str:
+    return build(docker, "serve")
+
+
+@pytest.fixture
+def container(docker: str) -> Iterator[str]:
+    """The name of a container that is gone after the test."""
+    name = f"kennel-test-{uuid.uuid4().hex[:8]}"
+    yield name
+    subprocess.run([docker, "rm", "--force", name], capture_output=True, check=False)
+
+
+def test_training_and_serving_in_containers_without_network(
+    docker: str,
+    train_image: str,
+    serve_image: str,
+    container: str,
+    pictures: Path,
+    tmp_path: Path,
+) -> None:
+    """`docker run IMAGE train`, then `docker run IMAGE serve` on what came out of it."""
+    ml = tmp_path / "ml"
+    (ml / "input/config").mkdir(parents=True)
+    (ml / "input/config/hyperparameters.json").write_text(json.dumps(SMALL | {"epochs": "1"}))
+    shutil.copytree(pictures, ml / "input/data/training")
+    run = subprocess.run(
+        [
+            docker,
+            "run",
+            "--rm",
+            "--network=none",
+            "--volume",
+            f"{ml}:/opt/ml",
+            train_image,
+            "train",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "event=artifact" in run.stdout
+
+    command = [docker, "run", "--detach", "--network=none", "--read-only", "--name", container]
+    command += ["--volume", f"{ml / 'model'}:/opt/ml/model:ro", serve_image, "serve"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert ask(docker, container, "/ping") == (200, "")
+    picture = min(pictures.glob("test/*/*"))
+    status, answer = ask(docker, container, "/invocations", picture)
+    assert status == 200
+    assert json.loads(answer)["model"]["name"] == "small"
+
+    began = time.monotonic()
+    subprocess.run([docker, "stop", "--time=30", container], check=True, capture_output=True)
+    assert time.monotonic() - began < 15, "SIGTERM did not reach the server"
+    assert exit_code(docker, container) == 0
+
+
+def train(docker: str, image: str, ml: Path) -> subprocess.CompletedProcess[str]:
+    command = [docker, "run", "--rm", "--network=none", "--volume", f"{ml}:/opt/ml", image]
+    return subprocess.run([*command, "train"], capture_output=True, text=True, check=False)
+
+
+ASK = """
+import sys, time, urllib.error, urllib.request
+path, deadline = sys.argv[1], time.monotonic() + 20
+body = sys.stdin.buffer.read() or None
+while True:
+    try:
+        answer = urllib.request.urlopen(f"http://127.0.0.1:8080{path}", body, timeout=10)
+        break
+    except urllib.error.HTTPError as error:
+        answer = error
+        break
+    except OSError:
+        if time.monotonic() > deadline:
+            raise
+        time.sleep(0.1)
+print(answer.status)
+print(answer.read().decode())
+"""
+
+
+def ask(docker: str, container: str, path: str, picture: Path | None = None) -> tuple[int, str]:
+    """A request from inside the container, which no network reaches."""
+    run = subprocess.run(
+        [docker, "exec", "--interactive", container, "python", "-c", ASK, path],
+        input=picture.read_bytes() if picture else b"",
+        capture_output=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.decode()
+    status, _, body = run.stdout.decode().partition("\n")
+    return int(status), body.strip()
+
+
+def exit_code(docker: str, container: str) -> int:
+    command = [docker, "inspect", "--format", "{{.State.ExitCode}}", container]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_a_job_without_data_fails_with_its_reason(
+    docker: str, train_image: str, tmp_path: Path
+) -> None:
+    (tmp_path / "input/data/training").mkdir(parents=True)
+    command = [docker, "run", "--rm", "--network=none", "--volume", f"{tmp_path}:/opt/ml"]
+    run = subprocess.run(
+        [*command, train_image, "train"], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 1
+    assert "lacks the folder train" in (tmp_path / "output/failure").read_text()
+
+
+def test_the_serving_image_holds_no_torch(docker: str, serve_image: str) -> None:
+    code = (
+        "import importlib.util as u; print(u.find_spec('torch'), u.find_spec('server') is not None)"
+    )
+    command = [
+        docker,
+        "run",
+        "--rm",
+        "--network=none",
+        "--entrypoint=python",
+        serve_image,
+        "-c",
+        code,
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "None True"
