@@ -23,11 +23,11 @@ from rich.markup import escape
 from kennel import artifact, sample
 from kennel.data import drawn
 from kennel.errors import UserError
-from kennel.local.processes import Processes, address, clean_environment, listen, wait_until_up
+from kennel.local import chain
+from kennel.local.processes import Processes, clean_environment, listen
 from kennel.places import ROOT
 
 HOME = Path(".kennel/demo")
-ENDPOINT = "kennel-demo"
 TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 SHOWN = 3  # pictures whose answers are printed in full
 console = Console(highlight=False)
@@ -189,31 +189,11 @@ def bar(share: float, width: int = 24) -> str:
 
 
 def serve(port: int, processes: Processes) -> str:
-    """Start server, runtime API and gateway with function, each on a socket open already."""
-    server, runtime, gateway = listen(), listen(), listen_at(port)
-    wiring = {
-        "KENNEL_ENDPOINT": ENDPOINT,
-        "KENNEL_SERVER": address(server),
-        "KENNEL_RUNTIME": address(runtime),
-        "KENNEL_ML_ROOT": str(HOME.absolute() / "serve"),
-    }
     step(4, "Serve", "gateway → function → SageMaker's runtime API → server")
-    children = {
-        "server": (server, ("server", "serve")),
-        "runtime": (runtime, ("kennel.local.runtime",)),
-        "gateway": (gateway, ("kennel.local.gateway",)),
-    }
-    for name, (listener, command) in children.items():
-        environment = clean_environment(**wiring, KENNEL_FD=str(listener.fileno()))
-        processes.start(name, *command, environment=environment, sockets=[listener])
-    addresses = {name: address(listener) for name, (listener, _) in children.items()}
-    for listener in (server, runtime, gateway):
-        listener.close()  # ours; the child has its own
     began = time.monotonic()
-    for url in (f"{addresses['server']}/ping", addresses["runtime"], addresses["gateway"]):
-        wait_until_up(url, processes)
-    console.print(f"  API at {addresses['gateway']}, up in {time.monotonic() - began:.1f} s")
-    return addresses["gateway"]
+    addresses = chain.start(HOME.absolute() / "serve", listen_at(port), processes)
+    console.print(f"  API at {addresses.api}, up in {time.monotonic() - began:.1f} s")
+    return addresses.api
 
 
 def listen_at(port: int) -> socket.socket:

@@ -8,17 +8,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kennel import demo
-from kennel.local.processes import Processes
+from kennel.local import chain
+from kennel.local.processes import Processes, listen
 
 
 @pytest.fixture(scope="module")
 def api(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    home = tmp_path_factory.mktemp("demo")
-    (home / "serve").symlink_to(trained)
-    with pytest.MonkeyPatch.context() as patch, Processes(home / "logs") as processes:
-        patch.setattr(demo, "HOME", home)
-        with httpx.Client(base_url=demo.serve(0, processes), timeout=30, trust_env=False) as client:
+    with Processes(tmp_path_factory.mktemp("logs")) as processes:
+        address = chain.start(trained, listen(), processes).api
+        with httpx.Client(base_url=address, timeout=30, trust_env=False) as client:
             yield client
 
 
