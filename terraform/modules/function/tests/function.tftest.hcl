@@ -1,0 +1,108 @@
+# Needs no account and no credentials. Run in terraform/modules/function:
+#   terraform init && terraform test
+
+mock_provider "aws" {
+  source = "../../testing/aws"
+}
+
+variables {
+  endpoint = {
+    arn  = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/kennel-test"
+    name = "kennel-test"
+  }
+  kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+  name        = "kennel-test-invoke"
+  zip_file    = "main.tf" # the mock provider reads no zip: any file will do
+}
+
+run "runs_the_handler_with_three_of_ten_instances_warm" {
+  assert {
+    condition = (
+      aws_lambda_function.this.handler == "invoke.handler.handle" &&
+      aws_lambda_function.this.runtime == "python3.12" &&
+      aws_lambda_function.this.architectures == tolist(["arm64"]) &&
+      aws_lambda_function.this.environment[0].variables == tomap({ KENNEL_ENDPOINT = "kennel-test" })
+    )
+    error_message = "The function must be our handler on Python 3.12 and know its endpoint."
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
+    error_message = "Calls must be traced."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_log_group.this.name == "/aws/lambda/kennel-test-invoke" &&
+      aws_cloudwatch_log_group.this.kms_key_id == var.kms_key_arn &&
+      aws_cloudwatch_log_group.this.retention_in_days == 365
+    )
+    error_message = "The group that Lambda logs to must be encrypted with our key, and logs must end."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.publish &&
+      aws_lambda_alias.live.function_version == aws_lambda_function.this.version
+    )
+    error_message = "The alias must point to the version just published, never to $LATEST."
+  }
+
+  assert {
+    condition = (
+      aws_lambda_function.this.reserved_concurrent_executions == 10 &&
+      aws_lambda_provisioned_concurrency_config.live[0].provisioned_concurrent_executions == 3 &&
+      aws_lambda_provisioned_concurrency_config.live[0].qualifier == "live"
+    )
+    error_message = "By default 10 are reserved, and 3 of them kept warm on the alias."
+  }
+}
+
+run "keeps_none_warm_on_request" {
+  variables {
+    provisioned_concurrency = 0
+  }
+
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
+    error_message = "0 must switch provisioned concurrency off: the API refuses it."
+  }
+}
+
+run "refuses_wrong_values" {
+  command = plan
+
+  variables {
+    architecture = "riscv"
+    endpoint = {
+      arn  = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/*"
+      name = "kennel-test"
+    }
+    reserved_concurrency = 0
+    zip_file             = "missing.zip"
+  }
+
+  expect_failures = [
+    var.architecture, var.endpoint, var.reserved_concurrency, var.zip_file,
+  ]
+}
+
+run "refuses_to_keep_more_warm_than_are_reserved" {
+  command = plan
+
+  variables {
+    provisioned_concurrency = 11
+  }
+
+  expect_failures = [var.provisioned_concurrency]
+}
+
+run "refuses_to_keep_fewer_than_none_warm" {
+  command = plan
+
+  variables {
+    provisioned_concurrency = -1
+  }
+
+  expect_failures = [var.provisioned_concurrency]
+}

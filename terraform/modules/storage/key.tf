@@ -1,0 +1,48 @@
+# One key for everything Kennel keeps: buckets, images, volumes and log groups.
+resource "aws_kms_key" "this" {
+  description         = "${var.prefix}: data, models, images, volumes and logs"
+  enable_key_rotation = true
+  policy              = data.aws_iam_policy_document.key.json
+}
+
+resource "aws_kms_alias" "this" {
+  name          = "alias/${var.prefix}"
+  target_key_id = aws_kms_key.this.key_id
+}
+
+# In a key policy "*" is this key, not every key.
+data "aws_iam_policy_document" "key" {
+  statement {
+    sid       = "LetIamPoliciesDecide"
+    actions   = ["kms:*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["arn:${local.partition}:iam::${local.account_id}:root"]
+    }
+  }
+
+  statement {
+    sid = "EncryptLogGroupsOfThisAccount"
+    actions = [
+      "kms:Decrypt*",
+      "kms:Describe*",
+      "kms:Encrypt*",
+      "kms:GenerateDataKey*",
+      "kms:ReEncrypt*",
+    ]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["logs.${local.region}.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "kms:EncryptionContext:aws:logs:arn"
+      values   = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*"]
+    }
+  }
+}

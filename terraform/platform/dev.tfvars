@@ -1,0 +1,4 @@
+# A throw-away stack for development.
+force_destroy = true
+prefix        = "kennel-dev"
+region        = "eu-west-1"

@@ -1,0 +1,33 @@
+# Plans the whole root without an account. Run in terraform/platform:
+#   terraform init -backend=false && terraform test -var-file=dev.tfvars
+
+mock_provider "aws" {
+  source = "../testing/aws"
+}
+
+run "plans_with_dev_tfvars" {
+  command = plan
+
+  assert {
+    condition     = output.bucket_names.models == "kennel-dev-models-123456789012"
+    error_message = "Scripts read bucket names by role."
+  }
+
+  assert {
+    condition     = length(aws_api_gateway_account.this) == 1
+    error_message = "Without the account's role no API of the service root can write access logs."
+  }
+}
+
+run "leaves_the_account_setting_to_its_owner" {
+  command = plan
+
+  variables {
+    manage_api_gateway_account = false
+  }
+
+  assert {
+    condition     = length(aws_api_gateway_account.this) + length(aws_iam_role.api_gateway) == 0
+    error_message = "A setting of the whole account must be possible to leave alone."
+  }
+}

@@ -1,0 +1,53 @@
+# Plans the whole root without an account. Run in terraform/service:
+#   terraform init -backend=false && terraform test -var-file=dev.tfvars
+
+mock_provider "aws" {
+  source = "../testing/aws"
+}
+
+variables {
+  function_zip = "dev.tfvars" # the mock provider reads no zip: any file will do
+}
+
+run "plans_with_dev_tfvars" {
+  command = plan
+
+  assert {
+    condition     = output.endpoint_name == "kennel-dev" && output.function_name == "kennel-dev-invoke"
+    error_message = "Names must come from the prefix."
+  }
+}
+
+run "joins_endpoint_function_and_api" {
+  assert {
+    condition     = output.predict_url == "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live/v1/predict"
+    error_message = "predict_url must be the stage's address and the path of the OpenAPI file."
+  }
+
+  assert {
+    condition = output.log_group_names == {
+      endpoint = "/aws/sagemaker/Endpoints/kennel-dev"
+      function = "/aws/lambda/kennel-dev-invoke"
+      gateway  = "/aws/apigateway/kennel-dev"
+    }
+    error_message = "Scripts find the logs of each part by its name."
+  }
+
+  assert {
+    condition     = nonsensitive(output.api_key) == "mocked-key-value"
+    error_message = "By default callers need a key."
+  }
+}
+
+run "opens_the_api_only_on_request" {
+  command = plan
+
+  variables {
+    usage_plan = null
+  }
+
+  assert {
+    condition     = nonsensitive(output.api_key) == null
+    error_message = "usage_plan = null must reach the gateway: without a plan there is no key."
+  }
+}
