@@ -11,7 +11,6 @@ LOCKS  := requirements/dev.lock requirements/torch.lock
 ARGS   ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-export PYTHONDONTWRITEBYTECODE := $(if $(CI),1,)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -22,30 +21,30 @@ help: ## List the targets
 	@printf '\n  TORCH=cpu    take CPU builds of torch from PyTorch'\''s own index\n  PYTHON=...   the Python (3.11 or newer) to make the environment with\n  ARGS=...     more arguments for demo, test and bench\n'
 
 demo: $(READY) ## Sample pictures, training, serving and a classified picture, on this machine
-	@kennel demo $(ARGS)
+	@$(BIN)/kennel demo $(ARGS)
 
 test: $(READY) ## Every test that this machine can run
-	@pytest $(ARGS)
+	@$(BIN)/pytest $(ARGS)
 
 check: $(READY) ## Format, lint, types, shell, Dockerfiles, Terraform and lock files
-	ruff format --check --quiet .
-	ruff check --quiet .
-	mypy
-	shellcheck .ci/run
-	hadolint images/*/Dockerfile
-	python scripts/tools/terraform.py check
-	python scripts/tools/locks.py check
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/shellcheck .ci/run scripts/tools/environment
+	$(BIN)/hadolint images/*/Dockerfile
+	$(BIN)/python scripts/tools/terraform.py check
+	$(BIN)/python scripts/tools/locks.py check
 
 fmt: $(READY) ## Format Python and Terraform in place
-	ruff format .
-	ruff check --fix --quiet .
-	python scripts/tools/terraform.py fmt
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix --quiet .
+	$(BIN)/python scripts/tools/terraform.py fmt
 
 bench: $(READY) ## Measure the request path on this machine; the last line is JSON
-	@python -m tests.bench.chain $(ARGS)
+	@$(BIN)/python -m tests.bench.chain $(ARGS)
 
 lock: $(READY) ## Make the lock files anew from requirements (ARGS=--upgrade for newer versions)
-	@python scripts/tools/locks.py make $(ARGS)
+	@$(BIN)/python scripts/tools/locks.py make $(ARGS)
 
 clean: ## Remove all that make has made: environment, tools, results
 	rm -rf $(VENV) .tools .kennel build .pytest_cache .mypy_cache .ruff_cache .hypothesis
