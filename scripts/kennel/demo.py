@@ -133,6 +133,7 @@ def train(epochs: int, seed: int, processes: Processes) -> Path:
     step(
         2, "Train", f"{settings['architecture']} from scratch, 2 processes, data-parallel over gloo"
     )
+    console.print("  [dim]loading torch, decoding the pictures ...[/]")
     trainer = processes.start("trainer", "trainer", "train", environment=environment)
     for line in follow(processes.log("trainer"), trainer):
         if line.startswith("event=epoch"):
