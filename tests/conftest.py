@@ -127,10 +127,11 @@ def serve() -> Iterator[Serve]:
     """A factory of real server processes; they are gone after the test."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(root: Path, port: int) -> subprocess.Popen[str]:
+    def start(root: Path, port: int, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "server", "serve"],
-            env={**os.environ, "KENNEL_ML_ROOT": str(root), "KENNEL_PORT": str(port)},
+            env={**os.environ, "KENNEL_ML_ROOT": str(root), "SAGEMAKER_BIND_TO_PORT": str(port)}
+            | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

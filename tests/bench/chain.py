@@ -45,11 +45,13 @@ def make_model(root: Path, pictures: Path) -> None:
 
 def bare(root: Path) -> Callable[[bytes], object]:
     from server import artifact, pictures
-    from server.engine import Engine
+    from server.engine import OpenVino
 
     loaded = artifact.load(root / "model")
-    engine = Engine(loaded)
-    return lambda content: engine.infer(pictures.decode(content, loaded.resize, loaded.size))
+    engine = OpenVino(loaded, streams=1)
+    return lambda content: engine.infer(
+        pictures.decode(content, loaded.resize, loaded.size)[None]
+    )
 
 
 def posted(client: httpx.Client, url: str) -> Callable[[bytes], object]:

@@ -1,63 +1,90 @@
 """The entry point of the inference image: `serve`, as SageMaker calls it."""
 
+import asyncio
 import logging
-import os
 import signal
 import socket
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import uvicorn
+import uvloop
 
-from server import app, artifact
-from server.errors import ArtifactError
+from server import app, artifact, cpu, log, metrics, pictures
+from server.artifact import Artifact
+from server.errors import StartError
+from server.pipeline import Pipeline
+from server.settings import Settings
 
-log = logging.getLogger("server")
+logger = logging.getLogger("server")
 
 
 def serve() -> int:
     """Load, warm up, then listen: whoever can connect gets an answer."""
-    folder = Path(os.environ.get("KENNEL_ML_ROOT", "/opt/ml"), "model")
     try:
-        loaded = artifact.load(folder)
-    except ArtifactError as error:
-        log.error("cannot start: %s", error)
+        settings = Settings.read()
+        model = artifact.load(settings.model)
+        listener = listen(settings)
+    except StartError as error:
+        logger.error("cannot start: %s", error)
         return 1
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run(settings, model, listener))
 
-    from server.engine import Engine  # noqa: PLC0415 - OpenVINO is loaded for a model that is whole
 
-    log.info("model %s version %s is ready", loaded.name, loaded.version)
-    with ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1)) as pool:
-        application = app.create(loaded, Engine(loaded).infer, pool)
-        config = uvicorn.Config(
-            application,
-            loop="uvloop",
-            http="httptools",
-            access_log=False,
-            log_level="warning",
-            timeout_graceful_shutdown=25,  # SageMaker kills after 30 seconds
-        )
-        uvicorn.Server(config).run(sockets=[listener()])
+async def run(settings: Settings, model: Artifact, listener: socket.socket) -> int:
+    """Serve until told to end (0) or until the engine is beyond help (1)."""
+    from server.engine import OpenVino  # noqa: PLC0415 - loaded for a model that is whole
+
+    pipeline = Pipeline(
+        settings,
+        lambda content: pictures.decode(content, model.resize, model.size),
+        OpenVino(model, settings.streams),
+    )
+    await pipeline.probe(model.size)
+    if settings.metrics_port is not None:
+        metrics.serve(settings.metrics_port)
+    logger.info(
+        "ready",
+        extra={"model": model.name, "version": model.version, "cores": cpu.allowance()},
+    )
+    config = uvicorn.Config(
+        app.create(model, settings, pipeline),
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        backlog=1024,
+        timeout_graceful_shutdown=25,  # SageMaker kills after 30 seconds
+    )
+    server = uvicorn.Server(config)
+
+    def stop(_: object) -> None:
+        server.should_exit = True
+
+    broken = asyncio.ensure_future(pipeline.broken.wait())
+    broken.add_done_callback(stop)
+    await server.serve(sockets=[listener])
+    if pipeline.broken.is_set():
+        logger.critical("the engine is broken: ending, so that another container takes over")
+        return 1
+    broken.cancel()
     return 0
 
 
-def listener() -> socket.socket:
-    """The socket to serve on: one that the parent process has opened, or an address of our own."""
-    if "KENNEL_FD" in os.environ:
-        return socket.socket(fileno=int(os.environ["KENNEL_FD"]))
-    # The image sets 0.0.0.0, because SageMaker calls from outside the container.
-    host, port = (
-        os.environ.get("KENNEL_HOST", "127.0.0.1"),
-        int(os.environ.get("KENNEL_PORT", "8080")),
-    )
-    return socket.create_server((host, port))
+def listen(settings: Settings) -> socket.socket:
+    if settings.descriptor is not None:
+        return socket.socket(fileno=settings.descriptor)
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=1024)
+    except OSError as error:
+        raise StartError(f"{settings.host}:{settings.port}: {error.strerror}") from error
 
 
 def main() -> int:
+    log.configure()
     # To end when told to is success. Uvicorn finishes what is in flight, then hands the signal on.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     if sys.argv[1:] == ["serve"]:
         return serve()
     print("usage: python -m server serve", file=sys.stderr)

@@ -4,13 +4,16 @@ RequestError
 ├── Invalid          400  the request contradicts the contract
 ├── TooLarge         413  more bytes or pixels than the limits allow
 ├── Unsupported      415  not a picture of a format we decode
-└── Unreadable       422  a picture, but a damaged one
+├── Unreadable       422  a picture, but a damaged one
+├── Overloaded       429  the queue is full; Retry-After says when to come back
+└── Late             504  no answer within the time limit
 """
 
 
 class RequestError(Exception):
     status = 400
     code = "invalid_request"
+    retry_after: int | None = None
 
 
 class Invalid(RequestError):
@@ -32,5 +35,20 @@ class Unreadable(RequestError):
     code = "unreadable_picture"
 
 
-class ArtifactError(Exception):
-    """The model folder breaks the manifest's word; the message names the file. The server exits."""
+class Overloaded(RequestError):
+    status = 429
+    code = "overloaded"
+    retry_after = 1
+
+
+class Late(RequestError):
+    status = 504
+    code = "too_late"
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why, in one line."""
+
+
+class ArtifactError(StartError):
+    """The model folder breaks the manifest's word; the message names the file."""

@@ -12,10 +12,13 @@ from server.errors import TooLarge, Unreadable, Unsupported
 FORMATS = ("JPEG", "PNG", "WEBP")
 MOST_PIXELS = 50_000_000
 
+# Pillow's own, higher pixel limit only warns; ours comes first and says what to do.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
 
 def decode(content: bytes, resize: int, size: int) -> NDArray[np.uint8]:
     """The middle of the upright picture: short side to `resize`, then a square of `size`, RGB."""
-    picture = open_picture(content)
+    picture = upright_rgb(content, resize)
     scale = resize / min(picture.size)
     width, height = (max(resize, round(side * scale)) for side in picture.size)
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
@@ -24,23 +27,43 @@ def decode(content: bytes, resize: int, size: int) -> NDArray[np.uint8]:
     return np.asarray(picture.crop((left, top, left + size, top + size)))
 
 
-def open_picture(content: bytes) -> Image.Image:
-    """Decoded, turned upright, RGB. The format is read from the bytes, never from a header."""
+def upright_rgb(content: bytes, resize: int) -> Image.Image:
+    """Decoded no larger than needed. The format is read from the bytes, never from a header."""
     try:
-        with warnings.catch_warnings():
-            # Pillow's own, higher pixel limit warns; ours comes first and says what to do.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
+        picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise Unsupported("the body is not a JPEG, PNG or WebP picture") from error
+    except Exception as error:
+        raise damaged(error) from error
     width, height = picture.size
     if width * height > MOST_PIXELS:
-        raise TooLarge(
-            f"the picture has {width} x {height} pixels, more than {MOST_PIXELS}: make it smaller"
-        )
+        raise TooLarge(f"the picture has {width} x {height} pixels, more than {MOST_PIXELS}")
     if getattr(picture, "n_frames", 1) > 1:
         raise Unsupported("the picture is animated: send a single frame")
     try:
-        return ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise Unreadable("the picture is damaged or cut short") from error
+        shrink(picture, resize)
+        return eight_bit(ImageOps.exif_transpose(picture)).convert("RGB")
+    except Exception as error:
+        raise damaged(error) from error
+
+
+def damaged(error: Exception) -> Unreadable:
+    """Pillow's parsers raise whatever they stumble over; all of it means the same to a client."""
+    if isinstance(error, MemoryError):
+        raise error
+    return Unreadable("the picture is damaged or cut short")
+
+
+def shrink(picture: Image.Image, resize: int) -> None:
+    """Let libjpeg decode at a half or a quarter where that is still larger than needed."""
+    short = min(picture.size)
+    factor = next((each for each in (4, 2) if short >= each * resize), 1)
+    if factor > 1 and picture.format == "JPEG":
+        picture.draft(None, (picture.width // factor, picture.height // factor))
+
+
+def eight_bit(picture: Image.Image) -> Image.Image:
+    """16-bit grey scaled down; Pillow would cut it off at 255 and leave it white."""
+    if not picture.mode.startswith("I;16"):
+        return picture
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from trainer.errors import TrainingError
 
@@ -64,14 +64,30 @@ def load(path: Path, resize: int) -> NDArray[np.uint8]:
     """The middle square of the upright picture, `resize` pixels to a side, RGB."""
     try:
         with Image.open(path, formats=FORMATS) as opened:
-            picture = ImageOps.exif_transpose(opened).convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+            shrink(opened, resize)
+            picture = eight_bit(ImageOps.exif_transpose(opened)).convert("RGB")
+    except Exception as error:  # Pillow's parsers raise whatever they stumble over
         raise TrainingError(f"{path} cannot be read as a picture: {error}") from error
     scale = resize / min(picture.size)
     width, height = (max(resize, round(side * scale)) for side in picture.size)
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - resize) // 2, (height - resize) // 2
     return np.asarray(picture.crop((left, top, left + resize, top + resize)))
+
+
+def shrink(picture: Image.Image, resize: int) -> None:
+    """Let libjpeg decode at a half or a quarter where that is still larger than needed."""
+    short = min(picture.size)
+    factor = next((each for each in (4, 2) if short >= each * resize), 1)
+    if factor > 1 and picture.format == "JPEG":
+        picture.draft(None, (picture.width // factor, picture.height // factor))
+
+
+def eight_bit(picture: Image.Image) -> Image.Image:
+    """16-bit grey scaled down; Pillow would cut it off at 255 and leave it white."""
+    if not picture.mode.startswith("I;16"):
+        return picture
+    return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
 def load_all(samples: list[Sample], resize: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

@@ -1,0 +1,34 @@
+"""The processor that this process may use, which in a container is not the host's."""
+
+import math
+import os
+from pathlib import Path
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def allowance(cgroup: Path = CGROUP) -> float:
+    """Cores' worth of time: the smaller of the quota of the control group and the affinity."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(float(affinity or 1), quota(cgroup))
+
+
+def quota(cgroup: Path) -> float:
+    try:
+        limit, period = (cgroup / "cpu.max").read_text().split()  # version 2
+    except (OSError, ValueError):
+        try:
+            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()  # version 1
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return math.inf
+    return math.inf if limit in ("max", "-1") else int(limit) / int(period)
+
+
+def whole_cores() -> int:
+    return max(1, round(allowance()))
+
+
+def streams() -> int:
+    """Batches at a time: one for up to 4 cores, as a stream scales well that far."""
+    return max(1, whole_cores() // 4)

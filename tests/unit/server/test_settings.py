@@ -1,0 +1,53 @@
+"""The environment: SageMaker's variables, checked; the cores that a container really has."""
+
+from pathlib import Path
+
+import pytest
+
+from server import cpu
+from server.errors import StartError
+from server.settings import Settings
+
+
+def test_sagemakers_variables_are_followed() -> None:
+    settings = Settings.read(
+        {
+            "SAGEMAKER_BIND_TO_PORT": "9000",
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB": "20",
+            "SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS": "30",
+        }
+    )
+    assert (settings.port, settings.most_bytes, settings.seconds) == (9000, 20 * 2**20, 30)
+
+
+def test_without_any_the_limits_are_those_of_invoke_endpoint() -> None:
+    settings = Settings.read({})
+    assert (settings.port, settings.most_bytes) == (8080, 6_291_456)
+    assert settings.host == "127.0.0.1"
+    assert settings.metrics_port is None
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "70000", "1.5", "８０"])
+def test_a_value_that_cannot_be_is_named(text: str) -> None:
+    with pytest.raises(StartError, match=r"SAGEMAKER_BIND_TO_PORT is .*: it can be 1 to 65535"):
+        Settings.read({"SAGEMAKER_BIND_TO_PORT": text})
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, float("inf")),
+        ({"cpu/cpu.cfs_quota_us": "50000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 0.5),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, float("inf")),
+        ({}, float("inf")),
+    ],
+)
+def test_the_quota_of_the_control_group_counts(
+    tmp_path: Path, files: dict[str, str], cores: float
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cpu.quota(tmp_path) == cores
+    assert cpu.allowance(tmp_path) <= cores
