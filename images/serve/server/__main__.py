@@ -22,7 +22,7 @@ def serve() -> int:
     """Load, warm up, then listen: whoever can connect gets an answer."""
     try:
         settings = Settings.read()
-        model = artifact.load(settings.model)
+        model = artifact.load(settings.model, int8=cpu.has_int8())
         listener = listen(settings)
     except StartError as error:
         logger.error("cannot start: %s", error)
@@ -45,7 +45,12 @@ async def run(settings: Settings, model: Artifact, listener: socket.socket) -> i
         metrics.serve(settings.metrics_port)
     logger.info(
         "ready",
-        extra={"model": model.name, "version": model.version, "cores": cpu.allowance()},
+        extra={
+            "model": model.name,
+            "version": model.version,
+            "precision": model.precision,
+            "cores": cpu.allowance(),
+        },
     )
     config = uvicorn.Config(
         app.create(model, settings, pipeline),

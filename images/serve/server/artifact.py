@@ -19,11 +19,12 @@ class Artifact:
     classes: list[str]
     size: int
     resize: int
+    precision: str
     graph: Path
 
 
-def load(folder: Path) -> Artifact:
-    """Read the manifest and check every file against it: missing, extra or altered is refused."""
+def load(folder: Path, *, int8: bool = False) -> Artifact:
+    """Check every file against the manifest, and choose a graph: int8 where it is fit and asked."""
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_bytes())
@@ -34,19 +35,19 @@ def load(folder: Path) -> Artifact:
     except ValueError as error:
         raise ArtifactError(f"{path} is not JSON: {error}") from error
     try:
-        return checked(folder, manifest)
+        return checked(folder, manifest, int8=int8)
     except (KeyError, TypeError, IndexError) as error:
         raise ArtifactError(f"{path} lacks a field or holds a wrong one: {error}") from error
 
 
-def checked(folder: Path, manifest: dict[str, Any]) -> Artifact:
+def checked(folder: Path, manifest: dict[str, Any], *, int8: bool) -> Artifact:
     if manifest["schema_version"] != SCHEMA_VERSION:
         raise ArtifactError(
             f"{folder / MANIFEST} has schema version {manifest['schema_version']}; this server "
             f"reads {SCHEMA_VERSION}: train with the release that this image belongs to"
         )
     compare(folder, manifest["files"])
-    engine = next(each for each in manifest["engines"] if each["engine"] == "openvino")
+    engine = choose(manifest["engines"], int8=int8)
     if engine["file"] not in manifest["files"]:
         raise ArtifactError(
             f"{folder / MANIFEST} names the graph {engine['file']} without a digest"
@@ -57,8 +58,19 @@ def checked(folder: Path, manifest: dict[str, Any]) -> Artifact:
         classes=manifest["classes"],
         size=manifest["input"]["size"],
         resize=manifest["input"]["resize"],
+        precision=engine["precision"],
         graph=folder / engine["file"],
     )
+
+
+def choose(engines: list[dict[str, Any]], *, int8: bool) -> dict[str, Any]:
+    """The graph to run; one that failed its accuracy gate in training is never chosen."""
+    fit = {
+        each["precision"]: each
+        for each in engines
+        if each["engine"] == "openvino" and each.get("fit", True)
+    }
+    return fit["int8"] if int8 and "int8" in fit else fit["fp32"]
 
 
 def compare(folder: Path, digests: dict[str, str]) -> None:

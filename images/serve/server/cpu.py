@@ -2,9 +2,11 @@
 
 import math
 import os
+import re
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
 
 
 def allowance(cgroup: Path = CGROUP) -> float:
@@ -27,6 +29,15 @@ def quota(cgroup: Path) -> float:
 
 def whole_cores() -> int:
     return max(1, round(allowance()))
+
+
+def has_int8(information: Path = Path("/proc/cpuinfo")) -> bool:
+    """Instructions for int8. Without them it is hardly faster, and sums can overflow."""
+    try:
+        flags = re.search(r"^flags\s*:(.*)$", information.read_text(), re.MULTILINE)
+    except OSError:
+        return False
+    return bool(flags and INT8 & set(flags[1].split()))
 
 
 def streams() -> int:

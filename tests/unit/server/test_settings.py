@@ -51,3 +51,20 @@ def test_the_quota_of_the_control_group_counts(
         (tmp_path / name).write_text(text)
     assert cpu.quota(tmp_path) == cores
     assert cpu.allowance(tmp_path) <= cores
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("flags\t\t: fpu avx2 avx512_vnni\n", True),
+        ("flags\t\t: fpu amx_int8\n", True),
+        ("flags\t\t: fpu avx2 avx512f\n", False),
+        ("Features\t: asimd\n", False),
+    ],
+)
+def test_int8_needs_a_processor_with_its_instructions(
+    tmp_path: Path, text: str, *, has: bool
+) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    assert cpu.has_int8(tmp_path / "cpuinfo") is has
+    assert not cpu.has_int8(tmp_path / "missing")
