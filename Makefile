@@ -14,10 +14,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt bench lock clean
+.PHONY: help demo test check fmt bench bench-serve bench-invoke zip lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\n  TORCH=cpu    take CPU builds of torch from PyTorch'\''s own index\n  PYTHON=...   the Python (3.11 or newer) to make the environment with\n  ARGS=...     more arguments for demo, test and bench\n'
 
 demo: $(READY) ## Sample pictures, training, serving and a classified picture, on this machine
@@ -34,6 +34,7 @@ check: $(READY) ## Format, lint, types, shell, Dockerfiles, Terraform and lock f
 	$(BIN)/hadolint images/*/Dockerfile
 	$(BIN)/python scripts/tools/terraform.py check
 	$(BIN)/python scripts/tools/locks.py check
+	$(BIN)/python scripts/tools/api_docs.py check
 
 fmt: $(READY) ## Format Python and Terraform in place
 	$(BIN)/ruff format .
@@ -42,6 +43,15 @@ fmt: $(READY) ## Format Python and Terraform in place
 
 bench: $(READY) ## Measure the request path on this machine; the last line is JSON
 	@$(BIN)/python -m tests.bench.chain $(ARGS)
+
+bench-serve: $(READY) ## Measure the server against the bare engine and TorchServe (needs Java)
+	@$(BIN)/python -m tests.bench.serve $(ARGS)
+
+bench-invoke: $(READY) ## Measure the function: cold start, added time, memory, size
+	@$(BIN)/python -m tests.bench.invoke $(ARGS)
+
+zip: $(READY) ## Pack the function as build/invoke.zip, the same bytes for the same source
+	@$(BIN)/python scripts/tools/function_zip.py build/invoke.zip
 
 lock: $(READY) ## Make the lock files anew from requirements (ARGS=--upgrade for newer versions)
 	@$(BIN)/python scripts/tools/locks.py make $(ARGS)

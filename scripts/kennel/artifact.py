@@ -5,7 +5,9 @@ from pathlib import Path
 
 from kennel.errors import UserError
 
-ALLOWED = {"manifest.json", "model.safetensors", "openvino/model.bin", "openvino/model.xml"}
+GRAPHS = ("openvino/model", "openvino/model-int8")
+ALLOWED = {"manifest.json", "model.safetensors"}
+ALLOWED |= {f"{graph}.{suffix}" for graph in GRAPHS for suffix in ("bin", "xml")}
 MOST_BYTES = 4 * 1024**3
 
 

@@ -5,6 +5,7 @@ import json
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 MOST_BYTES = 6 * 1024 * 1024  # of an event and of an answer
@@ -14,12 +15,16 @@ class FunctionError(Exception):
     """The function gave no answer: it raised, ended or took too long."""
 
 
+class TimedOut(FunctionError):
+    """It took too long, and was ended."""
+
+
 class Throttled(Exception):
     """As many requests are running as the function's concurrency allows."""
 
 
 class TooLarge(Exception):
-    """An event or an answer beyond Lambda's limit."""
+    """An event beyond Lambda's limit."""
 
 
 class Function:
@@ -34,9 +39,10 @@ class Function:
 
     async def invoke(self, event: Mapping[str, Any], request_id: str) -> Any:
         """Run the handler on an event in an idle worker, or in a new one."""
-        line = json.dumps({"event": event, "request_id": request_id}).encode()
-        if len(line) > MOST_BYTES:
-            raise TooLarge(f"the event has {len(line)} bytes; Lambda takes {MOST_BYTES}")
+        content = json.dumps(event)
+        if len(content) > MOST_BYTES:
+            raise TooLarge(f"the event has {len(content)} bytes; Lambda takes {MOST_BYTES}")
+        line = json.dumps([event, request_id, self._timeout]).encode()
         if not self._free:
             raise Throttled
         self._free -= 1
@@ -45,12 +51,11 @@ class Function:
             try:
                 answer = await asyncio.wait_for(self._ask(worker, line), self._timeout)
             except BaseException:
-                worker.kill()  # whatever it is doing, its answer belongs to nobody now
-                await worker.wait()
+                await end(worker)  # whatever it is doing, its answer belongs to nobody now
                 raise
             self._idle.append(worker)
         except TimeoutError:
-            raise FunctionError(f"no answer within {self._timeout} seconds") from None
+            raise TimedOut(f"no answer within {self._timeout} seconds") from None
         finally:
             self._free += 1
         if "error" in answer:
@@ -58,9 +63,7 @@ class Function:
         return answer["result"]
 
     async def close(self) -> None:
-        for worker in self._idle:
-            worker.kill()
-        await asyncio.gather(*(worker.wait() for worker in self._idle))
+        await asyncio.gather(*map(end, self._idle))
         self._idle.clear()
 
     async def _start(self) -> Process:
@@ -72,14 +75,25 @@ class Function:
             stdin=PIPE,
             stdout=PIPE,
             env=self._environment,
-            limit=2 * MOST_BYTES,
+            limit=MOST_BYTES,
         )
 
     async def _ask(self, worker: Process, line: bytes) -> Any:
         assert worker.stdin is not None and worker.stdout is not None  # noqa: S101, PT018 - piped
-        worker.stdin.write(line + b"\n")
-        await worker.stdin.drain()
-        answer = await worker.stdout.readline()
+        try:
+            worker.stdin.write(line + b"\n")
+            await worker.stdin.drain()
+            answer = await worker.stdout.readline()
+        except ConnectionError:
+            answer = b""
+        except ValueError:
+            raise FunctionError(f"its answer has more than {MOST_BYTES} bytes") from None
         if not answer:
             raise FunctionError("the process of the function ended; its log says why")
         return json.loads(answer)
+
+
+async def end(worker: Process) -> None:
+    with suppress(ProcessLookupError):  # it may have ended by itself
+        worker.kill()
+    await worker.wait()

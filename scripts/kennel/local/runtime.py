@@ -18,13 +18,29 @@ from kennel.local.serving import serve
 
 MOST_BYTES = 6_291_456
 # All that SageMaker lets through to a container.
-FORWARDED = ("content-type", "accept", "x-amzn-sagemaker-custom-attributes")
+FORWARDED = (
+    "content-type",
+    "accept",
+    "x-amzn-sagemaker-custom-attributes",
+    "x-amzn-sagemaker-inference-id",
+)
 
 
 def error(status: int, code: str, message: str, **more: object) -> Response:
     """An error as botocore reads it: its code in a header, its message in the body."""
     body = json.dumps({"Message": message, **more})
     return Response(body, status, {"x-amzn-errortype": code}, "application/json")
+
+
+def model_error(status: int, message: str) -> Response:
+    return error(
+        424,
+        "ModelError",
+        f"Received client or server error ({status}) from primary",
+        OriginalStatusCode=status,
+        OriginalMessage=message,
+        LogStreamArn="local",
+    )
 
 
 def create(endpoint: str, client: httpx.AsyncClient) -> Starlette:
@@ -38,17 +54,12 @@ def create(endpoint: str, client: httpx.AsyncClient) -> Starlette:
         headers = {key: request.headers[key] for key in FORWARDED if key in request.headers}
         try:
             answer = await client.post("/invocations", content=body, headers=headers)
+        except httpx.ReadTimeout:
+            return model_error(0, "Your invocation timed out while waiting for a response")
         except httpx.TransportError as problem:
             return error(503, "ServiceUnavailable", f"the container does not answer: {problem!r}")
         if answer.is_error:
-            return error(
-                424,
-                "ModelError",
-                f"Received client or server error ({answer.status_code}) from primary",
-                OriginalStatusCode=answer.status_code,
-                OriginalMessage=answer.text[:2048],
-                LogStreamArn="local",
-            )
+            return model_error(answer.status_code, answer.text[:2048])
         kind = answer.headers.get("content-type", "application/octet-stream")
         return Response(answer.content, 200, {"x-amzn-invoked-production-variant": "main"}, kind)
 

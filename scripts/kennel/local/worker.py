@@ -9,15 +9,24 @@ import importlib
 import json
 import os
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Context:
+    """What Lambda tells a handler of its call."""
+
     aws_request_id: str
+    ends: float  # by the monotonic clock
     function_name: str = "invoke"
-    memory_limit_in_mb: int = 512
+    function_version: str = "$LATEST"
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:invoke"
+    memory_limit_in_mb: int = 1024
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self.ends - time.monotonic()) * 1000))
 
 
 def main(name: str) -> None:
@@ -26,10 +35,10 @@ def main(name: str) -> None:
     module, _, attribute = name.rpartition(".")
     handler = getattr(importlib.import_module(module), attribute)
     for line in sys.stdin:
-        call = json.loads(line)
+        event, request_id, seconds = json.loads(line)
+        context = Context(request_id, time.monotonic() + seconds)
         try:
-            answer = {"result": handler(call["event"], Context(call["request_id"]))}
-            text = json.dumps(answer)
+            text = json.dumps({"result": handler(event, context)})
         except Exception as error:  # noqa: BLE001 - Lambda reports what the handler raised
             traceback.print_exc()
             text = json.dumps({"error": {"type": type(error).__name__, "message": str(error)}})

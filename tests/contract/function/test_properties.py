@@ -1,0 +1,43 @@
+"""Requests drawn from the OpenAPI document, valid and not, against a running local gateway.
+
+Every answer must be one that the document describes: its status, type, headers and schema.
+"""
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from invoke.application import PROBE
+from tests.contract.function.conftest import DOCUMENT, GUARDED, Gateway, Reply, Start
+
+# What a schema cannot say of its texts, that they be pictures and URLs that lead to one, is
+# refused with one of these.
+NO_PICTURE = [400, 403, 413, 415, 422]
+CONFIG = {"checks": {"positive_data_acceptance": {"expected-statuses": ["2xx", *NO_PICTURE]}}}
+# Bodies that are pictures now and then: any bytes would never be one.
+for kind in ("image/jpeg", "image/png", "image/webp"):
+    schemathesis.openapi.media_type(
+        kind, st.just(PROBE) | st.binary(max_size=64).map(PROBE[:24].__add__)
+    )
+SCHEMA = schemathesis.openapi.from_dict(
+    DOCUMENT, config=schemathesis.config.SchemathesisConfig.from_dict(CONFIG)
+)
+
+
+@pytest.fixture
+def client(gateway: Gateway, start: Start) -> httpx.Client:
+    host = start(lambda _: Reply(200, PROBE))
+    port = host.url.rpartition(":")[2]
+    return gateway(handler="guarded.handle", PYTHONPATH=GUARDED, PICTURES_PORT=port)
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_every_answer_is_as_described(case: schemathesis.Case, client: httpx.Client) -> None:
+    case.call_and_validate(base_url=str(client.base_url))
