@@ -1,0 +1,72 @@
+"""A run that can be started, watched, interrupted and killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+PATIENCE = 240  # seconds, for a machine that is busy with all the other tests
+
+
+class Run:
+    """A real `python -m trainer train` with its log in a file."""
+
+    def __init__(self, root: Path, **environment: str) -> None:
+        self.root, self.log = root, root / f"log-{time.monotonic_ns()}"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "trainer", "train"],
+                env={**os.environ, "KENNEL_ML_ROOT": str(root)} | environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def text(self) -> str:
+        return self.log.read_text()
+
+    def until(self, text: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.text():
+            assert self.process.poll() is None, self.text()
+            assert time.monotonic() < deadline, self.text()
+            time.sleep(0.01)
+
+    def end(self) -> int:
+        return self.process.wait(PATIENCE)
+
+    def workers(self) -> list[psutil.Process]:
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        return [each for each in children if "trainer.worker" in each.cmdline()]
+
+    def kill(self) -> None:
+        """The whole machine at once, as when its power goes."""
+        found = [psutil.Process(self.process.pid)] if self.process.poll() is None else []
+        for each in [*found, *(found[0].children(recursive=True) if found else [])]:
+            with suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+
+Start = Callable[..., Run]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """A factory of runs; they are gone after the test."""
+    runs: list[Run] = []
+
+    def one(root: Path, **environment: str) -> Run:
+        runs.append(Run(root, **environment))
+        return runs[-1]
+
+    yield one
+    for run in runs:
+        run.kill()

@@ -1,0 +1,145 @@
+"""A run that is killed, stopped or finds its checkpoints damaged ends as if nothing had been."""
+
+import hashlib
+import json
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_trainer
+from tests.contract.trainer.conftest import Start
+
+MlRoot = Callable[..., Path]
+SAVING = {"save_steps": "2", "epochs": "3", "ema": "0.9", "architecture": "mobilenet_v3_small"}
+
+
+def weights(root: Path) -> str:
+    """The digests of weights and graphs, once they have been held to the files."""
+    files: dict[str, str] = json.loads((root / "model/manifest.json").read_text())["files"]
+    for name, digest in files.items():
+        assert hashlib.sha256((root / "model" / name).read_bytes()).hexdigest() == digest
+    return json.dumps(files)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(ml_root: MlRoot) -> str:
+    """The digests of an undisturbed run's files; its network has dropout."""
+    root = ml_root(**SAVING)
+    run = run_trainer(root, "train")
+    assert run.returncode == 0, run.stderr
+    return weights(root)
+
+
+def test_a_run_killed_at_any_step_resumes_to_the_same_bits(
+    ml_root: MlRoot, start: Start, uninterrupted: str
+) -> None:
+    """All its processes at once, whatever was half written."""
+    root = ml_root(**SAVING)
+    run = start(root)
+    run.until(f"event=checkpoint step={random.choice([2, 4, 6, 8])} ")  # noqa: S311
+    time.sleep(random.uniform(0, 0.2))  # noqa: S311 - a moment nobody has chosen
+    run.kill()
+    last = start(root)
+    assert last.end() == 0, last.text()
+    assert "event=resumed step=" in last.text()
+    assert weights(root) == uninterrupted
+
+
+def test_a_killed_worker_is_started_again_and_the_bits_stay_the_same(
+    ml_root: MlRoot, start: Start, uninterrupted: str
+) -> None:
+    root = ml_root(**SAVING)
+    run = start(root)
+    run.until("event=checkpoint step=4 ")
+    run.workers()[1].kill()
+    assert run.end() == 0, run.text()
+    assert "event=resumed step=" in run.text()
+    assert not (root / "output/failure").exists()
+    assert weights(root) == uninterrupted
+
+
+def test_sigterm_saves_and_ends_with_143_and_the_rest_is_done_later(
+    ml_root: MlRoot, start: Start, uninterrupted: str
+) -> None:
+    root = ml_root(**SAVING | {"save_steps": "0"})
+    run = start(root)
+    run.until("event=epoch epoch=1 ")
+    began = time.monotonic()
+    run.process.send_signal(signal.SIGTERM)
+    assert run.end() == 143, run.text()
+    assert time.monotonic() - began < 60
+    assert "event=stopped step=" in run.text()
+    assert not (root / "output/failure").exists()
+    assert list((root / "checkpoints").glob("step-*.json"))
+    assert run_trainer(root, "train").returncode == 0
+    assert weights(root) == uninterrupted
+
+
+@pytest.fixture(scope="module")
+def saved(ml_root: MlRoot) -> Path:
+    """A finished run with two checkpoints."""
+    root = ml_root(epochs="1", save_steps="1", quantise="false")
+    assert run_trainer(root, "train").returncode == 0
+    return root
+
+
+def again(saved: Path, folder: Path, **settings: str) -> Path:
+    """The same run before its last steps, with other settings."""
+    root = Path(shutil.copytree(saved, folder / "ml", symlinks=True))
+    path = root / "input/config/hyperparameters.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    return root
+
+
+def test_of_damaged_checkpoints_the_one_before_is_taken_with_a_warning(
+    saved: Path, tmp_path: Path
+) -> None:
+    root = again(saved, tmp_path)
+    before, last = sorted((root / "checkpoints").glob("*.safetensors"))
+    with last.open("r+b") as file:
+        file.truncate(1000)
+    run = run_trainer(root, "train")
+    assert run.returncode == 0, run.stderr
+    assert f"{last.stem}.json is damaged and passed over" in run.stdout
+    assert f"event=resumed step={int(before.stem[5:])} " in run.stdout
+    assert weights(root) == weights(saved)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"architecture": "mobilenet_v3_small"},
+            "was made with architecture shufflenet_v2_x0_5, this run has architecture mobilenet",
+        ),
+        (
+            {"rate": "0.02"},
+            "was made with rate 0.01, this run has rate 0.02: set it back, or empty",
+        ),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_by_name(
+    saved: Path, tmp_path: Path, settings: dict[str, str], message: str
+) -> None:
+    root = again(saved, tmp_path, **settings)
+    run = run_trainer(root, "train")
+    assert run.returncode == 1
+    reason = (root / "output/failure").read_text()
+    assert message in reason
+    assert str(root / "checkpoints/step-0000000") in reason
+
+
+def test_another_number_of_processes_goes_on_and_says_what_differs(
+    saved: Path, tmp_path: Path
+) -> None:
+    root = again(saved, tmp_path, processes="1")
+    for path in (root / "checkpoints").glob("step-0000000004.*"):
+        path.unlink()
+    run = run_trainer(root, "train")
+    assert run.returncode == 0, run.stderr
+    assert "made by 2 processes, now there are 1" in run.stdout
