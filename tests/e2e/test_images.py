@@ -1,6 +1,7 @@
 """The images, built and run as SageMaker runs them: its folders, its commands, no network."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -142,6 +143,19 @@ def test_a_job_without_data_fails_with_its_reason(
     )
     assert run.returncode == 1
     assert "lacks the folder train" in (tmp_path / "output/failure").read_text()
+
+
+def test_the_serving_image_is_small(docker: str, serve_image: str) -> None:
+    """On a new instance pulling the image is most of the wait."""
+    base = re.search(r"ARG BASE=(\S+)", (ROOT / "images/serve/Dockerfile").read_text())
+    assert base is not None
+    added = size_of(docker, serve_image) - size_of(docker, base[1])
+    assert added < 330e6
+
+
+def size_of(docker: str, image: str) -> int:
+    command = [docker, "image", "inspect", "--format", "{{.Size}}", image]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def test_the_serving_image_holds_no_torch(docker: str, serve_image: str) -> None:
