@@ -8,12 +8,16 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from kennel import sample
+from kennel import check, pack, sample
 
 
 @click.group()
 def data() -> None:
-    """Labelled pictures: make a set to try things with."""
+    """Labelled pictures: make a set to try things with, check one, pack one for training."""
+
+
+data.add_command(check.check)
+data.add_command(pack.pack)
 
 
 def drawn(sizes: Iterable[int], total: int) -> Sequence[int]:

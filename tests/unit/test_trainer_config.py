@@ -1,6 +1,7 @@
 """Hyperparameters: SageMaker's strings become a checked configuration, or a helpful message."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,32 @@ def test_strings_become_the_types_of_the_fields(tmp_path: Path) -> None:
     assert (config.epochs, config.rate, config.name, config.seed) == (3, 0.001, "dogs", 7)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"), [("false", False), ("False", False), ("1", True), ('"true"', True)]
+)
+def test_a_word_becomes_yes_or_no(tmp_path: Path, text: str, value: bool) -> None:  # noqa: FBT001
+    assert read(tmp_path, {"quantise": text}).quantise is value
+
+
+def test_every_setting_says_what_it_is_and_where_it_ends() -> None:
+    for each in fields(Config):
+        assert each.metadata["help"]
+        bounded = {"least", "most"} <= each.metadata.keys() or "choices" in each.metadata
+        assert bounded or each.type in {str, bool}, each.name
+
+
+@pytest.mark.parametrize(
+    ("pictures", "processes", "accumulate"), [(3, 2, 1), (100, 17, 1), (100, 2, 9)]
+)
+def test_a_step_has_two_pictures_for_each_process_and_part(
+    pictures: int, processes: int, accumulate: int
+) -> None:
+    config = Config(batch=32, accumulate=accumulate)
+    config.check_batch(64, 1)
+    with pytest.raises(TrainingError, match="fewer than 2 a step for each of"):
+        config.check_batch(pictures, processes)
+
+
 def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
     assert Config.read(tmp_path / "none.json") == Config()
 
@@ -33,6 +60,8 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
         ({"epochs": "0"}, "hyperparameter epochs is 0: it can be 1 to 10000"),
         ({"rate": "nan"}, "hyperparameter rate is nan: it can be"),
         ({"weights": "dogs"}, "hyperparameter weights is 'dogs': choose none or imagenet"),
+        ({"quantise": "yes"}, "hyperparameter quantise is 'yes': it can be true or false"),
+        ({"regime": "heads"}, "hyperparameter regime is 'heads': choose full or head"),
         ({"size": "224", "resize": "200"}, "resize is 200, below size 224"),
         ("{", "is not JSON"),
         ("[]", "must hold one JSON object"),

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from trainer import data
 from trainer.errors import TrainingError
@@ -11,19 +12,51 @@ from trainer.errors import TrainingError
 
 @pytest.mark.parametrize("count", [4, 7, 31, 100])
 @pytest.mark.parametrize("world", [1, 2, 3, 4])
-@pytest.mark.parametrize("steps", [1, 2, 5])
+@pytest.mark.parametrize("batch", [1, 8, 50])
 def test_each_picture_comes_once_an_epoch_and_all_processes_step_alike(
-    count: int, world: int, steps: int
+    count: int, world: int, batch: int
 ) -> None:
-    samples = [(Path(str(number)), 0) for number in range(count)]
-    seen = []
+    import torch
+
+    from trainer import pace, views
+    from trainer.share import Share
+    from trainer.world import World
+
+    seen, lengths = [], set()
     for rank in range(world):
-        share = data.shard(samples, rank, world)
-        assert len(share) == data.share_sizes(count, world)[rank]
-        bounds = data.batch_bounds(len(share), steps)
-        assert len(bounds) == steps
-        seen += [sample for start, stop in bounds for sample in share[start:stop]]
-    assert sorted(seen) == sorted(samples)
+        each = World(rank=rank, size=world, local_rank=rank, local_size=world, node=0)
+        share = Share(torch.empty(0), torch.empty(0), total=count)
+        order = views.order(share, each, seed=3, epoch=5)
+        bounds = pace.bounds_of(count, batch, each)
+        lengths.add(len(bounds.mine))
+        seen += [int(row) * world + rank for cut in bounds.mine for row in order[slice(*cut)]]
+        assert sum(bounds.over_all) == count
+    assert sorted(seen) == list(range(count))
+    assert len(lengths) == 1
+
+
+def test_the_order_and_the_cuts_are_the_same_for_any_number_of_processes() -> None:
+    import torch
+
+    from trainer import views
+    from trainer.share import Share
+    from trainer.world import World
+
+    def of(world: int) -> tuple[list[int], dict[int, list[int]]]:
+        orders, cuts = {}, {}
+        for rank in range(world):
+            each = World(rank=rank, size=world, local_rank=rank, local_size=world, node=0)
+            mine = torch.zeros((len(range(rank, 10, world)), 40, 40, 3), dtype=torch.uint8)
+            share = Share(mine, torch.zeros(len(mine)), total=10)
+            for place, row in enumerate(views.order(share, each, seed=1, epoch=2).tolist()):
+                orders[place * world, rank] = row * world + rank
+            pictures = views.PictureViews(share, share, each, size=32, seed=1)
+            pictures.turn(2)
+            cuts |= {row * world + rank: d for row, d in enumerate(pictures.draws.T.tolist())}
+        return sorted(orders.values()), cuts
+
+    assert of(1)[1] == of(2)[1] == of(3)[1]
+    assert of(1)[0] == of(2)[0] == list(range(10))
 
 
 @pytest.fixture
@@ -31,9 +64,18 @@ def spoilt(pictures: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(pictures, tmp_path / "set"))
 
 
+def look(folder: Path) -> data.Dataset:
+    channels = folder.parent / "channels"
+    channels.mkdir(exist_ok=True)
+    if not (channels / "training").exists():
+        (channels / "training").symlink_to(folder)
+    found = data.find(channels)
+    return data.survey(set(found.pictures), set(found.folders), folder)
+
+
 def refusal(folder: Path) -> str:
     with pytest.raises(TrainingError) as error:
-        data.read_folder(folder)
+        look(folder)
     return str(error.value)
 
 
@@ -57,7 +99,7 @@ def test_an_empty_class_is_named(spoilt: Path) -> None:
     folder = min((spoilt / "test").iterdir())
     shutil.rmtree(folder)
     folder.mkdir()
-    assert f"{folder.name} holds no picture" in refusal(spoilt)
+    assert f"test/{folder.name} holds no picture" in refusal(spoilt)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"\xff\xd8\xff\xe0 cut short"])
@@ -68,9 +110,26 @@ def test_a_file_that_is_no_picture_is_named(tmp_path: Path, content: bytes) -> N
         data.load(path, 32)
 
 
-def test_the_fingerprint_changes_with_a_single_byte(spoilt: Path) -> None:
-    before = data.read_folder(spoilt).fingerprint(spoilt)
-    assert data.read_folder(spoilt).fingerprint(spoilt) == before
-    path = min(spoilt.glob("train/*/*"))
-    path.write_bytes(path.read_bytes() + b"\0")
-    assert data.read_folder(spoilt).fingerprint(spoilt) != before
+def test_the_fingerprint_changes_with_a_single_byte_name_or_label() -> None:
+    one = data.fingerprint({"train/a/1.jpg": "aa", "train/b/2.jpg": "bb"})
+    assert data.fingerprint({"train/b/2.jpg": "bb", "train/a/1.jpg": "aa"}) == one
+    assert data.fingerprint({"train/a/1.jpg": "aa", "train/b/2.jpg": "bc"}) != one
+    assert data.fingerprint({"train/b/1.jpg": "aa", "train/b/2.jpg": "bb"}) != one
+
+
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    Image.new("1", (9_200, 9_200)).save(path)
+    with pytest.raises(TrainingError, match=r"bomb\.png cannot be .* 9200 x 9200 pixels"):
+        data.load(path, 32)
+
+
+def test_the_splits_may_be_channels_of_their_own(pictures: Path, tmp_path: Path) -> None:
+    for split in data.SPLITS:
+        (tmp_path / split).symlink_to(pictures / split)
+    found = data.find(tmp_path)
+    assert found.pictures.keys() == {
+        path.relative_to(pictures).as_posix() for path in pictures.glob("*/*/*")
+    }
+    dataset = data.survey(set(found.pictures), set(found.folders), tmp_path)
+    assert len(dataset.splits["train"]) == 48

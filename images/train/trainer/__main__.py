@@ -1,31 +1,41 @@
 """The entry point of the training image: `train`, as SageMaker calls it, and `package`."""
 
+import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
 
-from trainer import data, failure, package, paths
+from trainer import data, failure, package, paths, places
 from trainer.config import Config
 from trainer.errors import TrainingError
 
 USAGE = """usage: python -m trainer train            train as the files under /opt/ml say
        python -m trainer package FILE     pack the trained model as FILE (model.tar.gz)"""
+STOPPED = 128 + signal.SIGTERM
 
 
 def train() -> None:
     """Check what can be checked before torch is imported and the first process starts, then run."""
     config = Config.read(paths.HYPERPARAMETERS)
-    pictures = len(data.read_folder(paths.DATA).splits["train"])
+    place = places.find(paths.RESOURCES, os.environ)
+    if place.alone:
+        check_alone(config)
 
     from trainer import launch  # noqa: PLC0415 - torch takes seconds to import; errors need not wait
 
-    processes = launch.worker_count(config.processes)
-    if min(pictures, config.batch) < 2 * processes:
-        raise TrainingError(
-            f"{pictures} pictures in batches of {config.batch} leave fewer than 2 a step for each "
-            f"of {processes} processes: raise the hyperparameter batch or lower processes"
-        )
-    launch.run_workers(processes)
+    if not launch.run_workers(config, place):
+        print(f"event=end cause=SIGTERM checkpoints={paths.CHECKPOINTS}", flush=True)
+        sys.exit(STOPPED)
+
+
+def check_alone(config: Config) -> None:
+    """One machine has all there is; of several, each may have a part."""
+    found = data.find(paths.CHANNELS)
+    where = paths.CHANNELS / "training"
+    dataset = data.survey(set(found.pictures), set(found.folders), where)
+    data.keep_promise(found.promised, dataset, where)
+    config.check_batch(len(dataset.splits["train"]), max(1, config.processes))
 
 
 def pack(target: Path) -> None:
@@ -35,6 +45,8 @@ def pack(target: Path) -> None:
 
 
 def main() -> int:
+    # As PID 1 of a container we would ignore the signal until torch's agent handles it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     match sys.argv[1:]:
         case ["train"]:
             paths.FAILURE.unlink(missing_ok=True)

@@ -1,26 +1,35 @@
-"""The result: weights and serving graph with a manifest, and nothing in it that can run code."""
+"""The result: weights and serving graphs with a manifest, and nothing in it that can run code."""
 
 import hashlib
 import json
 import os
 import shutil
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import openvino
 import torch
 from openvino.preprocess import PrePostProcessor
 from safetensors.torch import save_file
 from torch import nn
 
-from trainer import data, model
+from trainer import measure, model, quantise
 from trainer.config import Config
+from trainer.share import Share
 
 SCHEMA_VERSION = 1
 WEIGHTS = "model.safetensors"
-GRAPH = "openvino/model.xml"
+GRAPHS = {"fp32": "openvino/model.xml", "int8": "openvino/model-int8.xml"}
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a run ends with; the report is made of it."""
+
+    manifest: dict[str, Any]
+    judgements: dict[str, measure.Judgement]  # by precision
 
 
 def write(
@@ -29,21 +38,29 @@ def write(
     config: Config,
     classes: list[str],
     fingerprint: str,
-    test: list[data.Sample],
-) -> dict[str, Any]:
-    """Fill the model folder and return its manifest. The test split is looked at here, once."""
+    train: Share,
+    test: Share,
+) -> Product:
+    """Fill the model folder. The test split is looked at here, once by each precision."""
     shutil.rmtree(folder / "openvino", ignore_errors=True)
     (folder / "openvino").mkdir(parents=True)
     plain = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(plain, folder / WEIGHTS)
-    openvino.save_model(serving_graph(network, config.size), folder / GRAPH, compress_to_fp16=False)
+    graphs = {"fp32": serving_graph(network, config.size)}
+    if config.quantise:
+        squares = model.cut_middle(train.pictures.numpy(), config.size)
+        graphs["int8"] = quantise.quantised(graphs["fp32"], squares)
 
-    files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
-    digests = {
-        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-        for name in files
-        if name != "manifest.json"
-    }
+    judgements = {}
+    squares, labels = model.cut_middle(test.pictures.numpy(), config.size), test.labels.numpy()
+    for precision, graph in graphs.items():
+        openvino.save_model(graph, folder / GRAPHS[precision], compress_to_fp16=False)
+        judgements[precision] = measure.judge(folder / GRAPHS[precision], squares, labels)
+    metrics = {precision: each.metrics() for precision, each in judgements.items()}
+    if "int8" in metrics:
+        metrics["int8"] |= measure.compare(judgements["fp32"], judgements["int8"], config.margin)
+
+    digests = digests_of(folder)
     manifest = {
         "schema_version": SCHEMA_VERSION,
         "name": config.name,
@@ -51,15 +68,30 @@ def write(
         "architecture": config.architecture,
         "classes": classes,
         "input": {"size": config.size, "resize": config.resize, "interpolation": "bilinear"},
-        "engines": [{"engine": "openvino", "precision": "fp32", "file": GRAPH}],
-        "metrics": {"fp32": {"test_accuracy": accuracy(folder / GRAPH, config, test)}},
-        "test_pictures": len(test),
+        "engines": [engine(precision, metrics[precision]) for precision in graphs],
+        "metrics": metrics,
+        "test_pictures": test.total,
         "data_sha256": fingerprint,
         "git_commit": os.environ.get("KENNEL_GIT_COMMIT", "unknown"),
         "files": digests,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    return manifest
+    return Product(manifest, judgements)
+
+
+def engine(precision: str, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Fit to serve is what loses no more than the margin; fp32 is what it is measured by."""
+    fit = metrics.get("lost_points", 0.0) <= metrics.get("margin_points", 0.0)
+    return {"engine": "openvino", "precision": precision, "file": GRAPHS[precision], "fit": fit}
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    files = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    return {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        for name in files
+        if name != "manifest.json"
+    }
 
 
 def serving_graph(network: nn.Module, size: int) -> openvino.Model:
@@ -75,14 +107,3 @@ def serving_graph(network: nn.Module, size: int) -> openvino.Model:
     change = steps.input().preprocess().convert_element_type(openvino.Type.f32)
     change.mean(list(model.MEAN)).scale(list(model.STD))
     return steps.build()
-
-
-def accuracy(graph: Path, config: Config, test: list[data.Sample]) -> float:
-    """The share of test pictures that the graph, as it will be served, gets right."""
-    compiled = openvino.Core().compile_model(graph, "CPU")
-    correct = 0
-    for path, label in test:
-        square = model.cut_middle(data.load(path, config.resize)[None], config.size)
-        scores = compiled(square)[0]
-        correct += int(np.argmax(scores) == label)
-    return round(correct / len(test), 4)

@@ -19,7 +19,18 @@ class Config:
     name: str = setting("classifier", "name of the model, in its manifest and its answers")
     architecture: str = setting("resnet50", "a torchvision classification architecture")
     weights: str = setting(
-        "none", "start from random values or from ImageNet", choices=("none", "imagenet")
+        "none",
+        "start from random values, from torchvision's ImageNet weights (downloaded), or from the "
+        "safetensors file in the channel `pretrained`",
+        choices=("none", "imagenet", "channel"),
+    )
+    regime: str = setting(
+        "full",
+        "train all layers, or the last one on features that the others compute once",
+        choices=("full", "head"),
+    )
+    views: int = setting(
+        4, "of each picture, cut at random, that regime head keeps features of", least=1, most=1000
     )
     size: int = setting(
         224, "side of the square that the network sees, in pixels", least=32, most=1024
@@ -30,16 +41,63 @@ class Config:
     epochs: int = setting(10, "passes over the training pictures", least=1, most=10_000)
     batch: int = setting(32, "pictures per step, over all processes", least=2, most=65_536)
     rate: float = setting(0.01, "peak learning rate", least=1e-7, most=10.0)
+    warmup: float = setting(
+        0.3, "share of all steps in which the learning rate rises", least=0.0, most=0.9
+    )
+    layer_decay: float = setting(
+        1.0, "learning rate of each layer as a share of the next one's", least=0.1, most=1.0
+    )
+    accumulate: int = setting(
+        1, "parts that a step's pictures are run in, to save memory", least=1, most=1024
+    )
+    ema: float = setting(
+        0.0,
+        "decay of the average of the weights, which is then the result",
+        least=0.0,
+        most=0.99999,
+    )
+    patience: int = setting(
+        0,
+        "epochs without a better validation before the end, with the best weights; 0: no such end",
+        least=0,
+        most=10_000,
+    )
+    balance: bool = setting(default=False, help_="weigh errors so that all classes count alike")
+    precision: str = setting(
+        "auto",
+        "of the arithmetic: auto is bf16 on a GPU that has it, else fp32",
+        choices=("auto", "fp32", "bf16"),
+    )
     smoothing: float = setting(0.05, "label smoothing", least=0.0, most=0.5)
     decay: float = setting(5e-4, "weight decay", least=0.0, most=1.0)
+    quantise: bool = setting(default=True, help_="make a graph at int8 besides the one at fp32")
+    margin: float = setting(
+        0.5, "points of test accuracy that int8 may lose and still be fit", least=0.0, most=100.0
+    )
     seed: int = setting(1, "of every random draw", least=0, most=2**31)
     processes: int = setting(0, "per machine; 0: one per GPU, or one without", least=0, most=64)
+    restarts: int = setting(3, "of all processes, when one of them dies", least=0, most=100)
+    save_steps: int = setting(0, "steps between checkpoints; 0: by time", least=0, most=10**9)
+    save_minutes: float = setting(
+        10.0, "minutes between checkpoints; 0: by steps", least=0.0, most=10_000.0
+    )
+    keep: int = setting(2, "checkpoints to keep, the newest ones", least=1, most=1000)
 
     def __post_init__(self) -> None:
         for each in fields(self):
             check(each.name, getattr(self, each.name), dict(each.metadata))
         if self.resize < self.size:
             raise TrainingError(f"resize is {self.resize}, below size {self.size}: make it larger")
+
+    def check_batch(self, pictures: int, processes: int) -> None:
+        """Batch normalisation takes the mean of at least two pictures."""
+        if min(pictures, self.batch) < 2 * processes * self.accumulate:
+            parts = f", in {self.accumulate} parts" if self.accumulate > 1 else ""
+            raise TrainingError(
+                f"{pictures} pictures in batches of {self.batch} leave fewer than 2 a step for "
+                f"each of {processes} processes{parts}: raise the hyperparameter batch or lower "
+                "processes"
+            )
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -70,6 +128,11 @@ def convert(name: str, value: Any, kind: type) -> Any:
     text = str(value).strip()
     if kind is str:
         return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
+    if kind is bool:
+        answer = {"true": True, "1": True, "false": False, "0": False}.get(text.strip('"').lower())
+        if answer is None:
+            raise TrainingError(f"hyperparameter {name} is {text!r}: it can be true or false")
+        return answer
     try:
         return kind(text.strip('"'))
     except ValueError:

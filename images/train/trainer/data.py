@@ -1,8 +1,14 @@
-"""The folder of labelled pictures: who reads which, decoded once, kept as uint8 in memory."""
+"""The set of labelled pictures: what there is, on which machine, and which classes it has.
+
+A picture's name is its place in the set, `train/001.cat/felix.jpg`, whether it lies in a folder of
+that name or in a tar file that `kennel data pack` has made.
+"""
 
 import hashlib
-from dataclasses import dataclass
-from itertools import pairwise
+import io
+import json
+import tarfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,60 +20,153 @@ from trainer.errors import TrainingError
 SPLITS = ("train", "valid", "test")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 FORMATS = ("JPEG", "PNG", "WEBP")
-Sample = tuple[Path, int]
+MOST_PIXELS = 80_000_000  # a file of kilobytes can claim gigapixels
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the bytes of one picture lie: a file, or a part of one."""
+
+    path: Path
+    offset: int = 0
+    size: int = -1
+
+    def read(self) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            return file.read(self.size)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one machine has: pictures by name, and class folders, which may be empty."""
+
+    pictures: dict[str, Source] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+    promised: dict[str, int] = field(default_factory=dict)  # pictures, by split, in the index
+
+
+def find(channels: Path) -> Found:
+    """All pictures under SageMaker's channels: `training` with the splits in it, or one a split."""
+    roots = [(channels / "training", "")]
+    roots += [(channels / split, f"{split}/") for split in SPLITS]
+    found = Found()
+    for root, prefix in roots:
+        if root.is_dir():
+            find_folders(root, prefix, found)
+            for shard in sorted(root.glob("*.tar")):
+                find_packed(shard, prefix, found)
+            if (root / "index.json").is_file():
+                read_index(root / "index.json", found)
+    return found
+
+
+def find_folders(root: Path, prefix: str, found: Found) -> None:
+    for folder in sorted(root.glob("*" if prefix else "*/*")):
+        name = prefix + folder.relative_to(root).as_posix()
+        if not folder.is_dir() or name.split("/")[0] not in SPLITS:
+            continue
+        found.folders.append(name)
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in SUFFIXES:
+                found.pictures[f"{name}/{path.name}"] = Source(path)
+
+
+def find_packed(shard: Path, prefix: str, found: Found) -> None:
+    """The members of a tar file, named `train/class/file` in it, or `class/file` in a channel."""
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            for member in tar:
+                name = member.name
+                if prefix and not name.startswith(prefix):
+                    name = prefix + name
+                if member.isreg() and name.count("/") == 2:
+                    source = Source(shard, member.offset_data, member.size)
+                    found.pictures[name] = source
+                    found.folders.append(name.rpartition("/")[0])
+    except (tarfile.TarError, OSError) as error:
+        raise TrainingError(f"{shard} is not a whole tar file: {error}; pack it anew") from error
+
+
+def read_index(path: Path, found: Found) -> None:
+    """What `kennel data pack` says of the whole set, of which this machine may have a part."""
+    try:
+        splits = json.loads(path.read_text())["splits"]
+        found.promised.update({split: int(splits[split]["pictures"]) for split in splits})
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} is not an index of `kennel data pack`: {error}") from error
+
+
+def keep_promise(promised: dict[str, int], dataset: "Dataset", where: Path) -> None:
+    """A tar file that was not copied is a part of the set that nobody would miss."""
+    for split, count in promised.items():
+        have = len(dataset.splits.get(split, []))
+        if have != count:
+            raise TrainingError(
+                f"{where}: the index promises {count} pictures of {split}, there are {have}: copy "
+                "all tar files that belong to it"
+            )
 
 
 @dataclass(frozen=True)
 class Dataset:
+    """The whole set, over all machines: names in a fixed order, and labels by class."""
+
     classes: list[str]
-    splits: dict[str, list[Sample]]
+    splits: dict[str, list[str]]
 
-    def fingerprint(self, root: Path) -> str:
-        """A digest of all pictures, their names and labels; the manifest carries it."""
-        digest = hashlib.sha256()
-        for split in SPLITS:
-            for path, label in self.splits[split]:
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
-                digest.update(f"{path.relative_to(root)} {label} {content}\n".encode())
-        return digest.hexdigest()
+    def labels(self, split: str) -> list[int]:
+        number = {name: label for label, name in enumerate(self.classes)}
+        return [number[name.split("/")[1]] for name in self.splits[split]]
+
+    def counts(self, split: str) -> list[int]:
+        """Pictures of each class."""
+        counts: list[int] = np.bincount(self.labels(split), minlength=len(self.classes)).tolist()
+        return counts
 
 
-def read_folder(root: Path) -> Dataset:
-    """What there is to learn from, in a fixed order; a set that spoils training is refused here."""
-    missing = [split for split in SPLITS if not (root / split).is_dir()]
+def survey(names: set[str], folders: set[str], where: Path) -> Dataset:
+    """What there is to learn from; a set that spoils training is refused here."""
+    present = {split: {f.split("/")[1] for f in folders if f.startswith(split)} for split in SPLITS}
+    missing = [split for split in SPLITS if not present[split]]
     if missing:
         raise TrainingError(
-            f"{root} lacks the folder {missing[0]}: there must be train, valid and test"
+            f"{where} lacks the folder {missing[0]}: there must be train, valid and test, "
+            "each with a folder a class, in the channel training or as channels"
         )
-    classes = sorted(path.name for path in (root / "train").iterdir() if path.is_dir())
+    classes = sorted(present["train"])
     if len(classes) < 2:
-        raise TrainingError(f"{root / 'train'} holds {len(classes)} classes: at least 2 are needed")
-    return Dataset(classes, {split: read_split(root / split, classes) for split in SPLITS})
-
-
-def read_split(folder: Path, classes: list[str]) -> list[Sample]:
-    strange = {path.name for path in folder.iterdir() if path.is_dir()} - set(classes)
-    if strange:
         raise TrainingError(
-            f"{folder / min(strange)} is a class that the train folder does not have"
+            f"{where}: train holds {len(classes)} classes: at least 2 are needed, each a folder"
         )
-    samples = []
-    for label, name in enumerate(classes):
-        paths = sorted(p for p in (folder / name).glob("*") if p.suffix.lower() in SUFFIXES)
-        if not paths:
-            raise TrainingError(f"{folder / name} holds no picture ({', '.join(sorted(SUFFIXES))})")
-        samples += [(path, label) for path in paths]
-    return samples
+    filled = {name.rpartition("/")[0] for name in names}
+    for split in SPLITS:
+        strange = present[split] - set(classes)
+        if strange:
+            raise TrainingError(
+                f"{where}: {split}/{min(strange)} is a class that the train folder does not have"
+            )
+        empty = [name for name in classes if f"{split}/{name}" not in filled]
+        if empty:
+            kinds = ", ".join(sorted(SUFFIXES))
+            raise TrainingError(f"{where}: {split}/{empty[0]} holds no picture ({kinds})")
+    return Dataset(classes, {s: sorted(n for n in names if n.startswith(f"{s}/")) for s in SPLITS})
 
 
 def load(path: Path, resize: int) -> NDArray[np.uint8]:
     """The middle square of the upright picture, `resize` pixels to a side, RGB."""
+    return decode(path.read_bytes(), resize, str(path))
+
+
+def decode(content: bytes, resize: int, name: str) -> NDArray[np.uint8]:
     try:
-        with Image.open(path, formats=FORMATS) as opened:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+            if opened.width * opened.height > MOST_PIXELS:
+                raise TrainingError(f"it claims {opened.width} x {opened.height} pixels")
             shrink(opened, resize)
             picture = eight_bit(ImageOps.exif_transpose(opened)).convert("RGB")
     except Exception as error:  # Pillow's parsers raise whatever they stumble over
-        raise TrainingError(f"{path} cannot be read as a picture: {error}") from error
+        raise TrainingError(f"{name} cannot be read as a picture: {error}") from error
     scale = resize / min(picture.size)
     width, height = (max(resize, round(side * scale)) for side in picture.size)
     picture = picture.resize((width, height), Image.Resampling.BILINEAR)
@@ -90,24 +189,7 @@ def eight_bit(picture: Image.Image) -> Image.Image:
     return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
 
 
-def load_all(samples: list[Sample], resize: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """All pictures of one process: N x R x R x 3, and their labels."""
-    pictures = np.empty((len(samples), resize, resize, 3), np.uint8)
-    for row, (path, _) in zip(pictures, samples, strict=True):
-        row[:] = load(path, resize)
-    return pictures, np.array([label for _, label in samples])
-
-
-def shard(samples: list[Sample], rank: int, world: int) -> list[Sample]:
-    """This process's share: all shares together hold every sample once."""
-    return samples[rank::world]
-
-
-def share_sizes(count: int, world: int) -> list[int]:
-    return [len(range(rank, count, world)) for rank in range(world)]
-
-
-def batch_bounds(count: int, steps: int) -> list[tuple[int, int]]:
-    """One share cut into as many near-equal batches as there are steps: no tail, none left out."""
-    cuts = [count * step // steps for step in range(steps + 1)]
-    return list(pairwise(cuts))
+def fingerprint(digests: dict[str, str]) -> str:
+    """A digest of all pictures, their names and so their labels; the manifest carries it."""
+    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()

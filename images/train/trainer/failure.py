@@ -1,13 +1,16 @@
-"""How a run ends: exit code 0, or 1 with the reason in SageMaker's failure file."""
+"""How a run ends: 0 when it is done, 143 when SIGTERM ended it, 1 with the reason in a file."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from trainer import paths
 from trainer.errors import TrainingError
 
 SHOWN = 1024  # characters of the file that SageMaker shows as the job's failure reason
+RUN = "KENNEL_RUN"  # the folder in which the processes of a machine leave word for their launcher
 
 
 def recorded(action: Callable[[], None]) -> int:
@@ -32,3 +35,45 @@ def record(reason: str) -> int:
         return 1
     print(f"error: {reason}", file=sys.stderr, flush=True)
     return 1
+
+
+def worker(action: Callable[[], None]) -> int:
+    """The same for a process that a launcher may start again. A TrainingError comes back each
+    time, so no second start is of use; of anything else the launcher is told."""
+    if paths.FAILURE.exists() and attempt() != "0":
+        return 1
+    try:
+        action()
+    except TrainingError as error:
+        return record(str(error))
+    except Exception as error:
+        traceback.print_exc()
+        if RUN not in os.environ:
+            raise
+        leave_word(f"reason-{attempt()}", f"{type(error).__name__}: {error}")
+        return 1
+    return 0
+
+
+def attempt() -> str:
+    return os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+
+
+def leave_word(name: str, text: str) -> None:
+    """The first process to write it is heard."""
+    folder = os.environ.get(RUN)
+    if folder:
+        try:
+            with Path(folder, name).open("x") as file:
+                file.write(text)
+        except FileExistsError:
+            return
+
+
+def mark_stopped() -> None:
+    leave_word("stopped", "")
+
+
+def reasons(folder: Path) -> list[str]:
+    """What went wrong, the last attempt first."""
+    return [path.read_text() for path in sorted(folder.glob("reason-*"), reverse=True)]

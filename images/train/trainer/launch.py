@@ -1,20 +1,35 @@
-"""The processes of one machine: torch's own elastic agent, meeting on loopback."""
+"""The processes of one machine: torch's own elastic agent, which starts them and starts them
+again. The processes of a single machine meet on loopback, those of several at the first host."""
 
 import os
+import signal
 import socket
 import sys
+import tempfile
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # not in its __all__
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.elastic.rendezvous import RendezvousParameters, rendezvous_handler_registry
+from torch.distributed.elastic.multiprocessing.api import SignalException
+from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.elastic.rendezvous import (
+    RendezvousError,
+    RendezvousParameters,
+    rendezvous_handler_registry,
+)
 from torch.distributed.elastic.rendezvous.static_tcp_rendezvous import StaticTCPRendezvous
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+from trainer import failure
+from trainer.config import Config
 from trainer.errors import TrainingError
+from trainer.places import Place, wait_for_names
 
 BACKEND = "kennel-loopback"
+GRACE = 55  # seconds from SIGTERM to SIGKILL, for the checkpoint; SageMaker gives 120
+MEETING = 900  # seconds that hosts wait for each other
 
 
 class LoopbackRendezvous(StaticTCPRendezvous):
@@ -46,26 +61,72 @@ def loopback_interface() -> str:
     return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
 
 
-def run_workers(processes: int) -> None:
-    """Run `trainer.train` in so many processes, restart them once, and wait until they end."""
-    rendezvous_handler_registry.register(BACKEND, meet)
-    os.environ["GLOO_SOCKET_IFNAME"] = loopback_interface()
-    os.environ["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // processes))
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        run_id="kennel",
-        rdzv_backend=BACKEND,
-        max_restarts=0,
-        monitor_interval=0.2,
+def run_workers(config: Config, place: Place) -> bool:
+    """Run `trainer.worker` in as many processes as there are to be, and wait until they end.
+
+    False: SIGTERM, here or on another host, has ended it before its time.
+    """
+    processes = worker_count(config.processes)
+    interface = loopback_interface() if place.alone else place.interface
+    if interface:
+        os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = interface
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    with tempfile.TemporaryDirectory(prefix="kennel-run-") as folder:
+        os.environ[failure.RUN] = folder
+        try:
+            elastic_launch(agent_of(config, place, processes), sys.executable)(
+                "-u", "-m", "trainer.worker"
+            )
+        except ChildFailedError as error:
+            raise TrainingError(reason(error, processes, Path(folder))) from error
+        except RendezvousError as error:
+            raise TrainingError(
+                f"the hosts {', '.join(place.hosts)} did not all meet at {place.hosts[0]}, port "
+                f"{place.port}, or lost it: start those that are gone ({error})"
+            ) from error
+        except SignalException as error:
+            if error.sigval != signal.SIGTERM:
+                raise KeyboardInterrupt from error
+            return False
+        return not Path(folder, "stopped").exists()
+
+
+def agent_of(config: Config, place: Place, processes: int) -> LaunchConfig:
+    common: dict[str, Any] = {
+        "min_nodes": len(place.hosts),
+        "max_nodes": len(place.hosts),
+        "nproc_per_node": processes,
+        "run_id": place.job,
+        "max_restarts": config.restarts,
+        "monitor_interval": 0.2,
+        "shutdown_timeout": GRACE,
+    }
+    if place.alone:
+        rendezvous_handler_registry.register(BACKEND, meet)
+        return LaunchConfig(**common, rdzv_backend=BACKEND)
+    wait_for_names(place.hosts)
+    return LaunchConfig(
+        **common,
+        rdzv_backend="c10d",
+        rdzv_endpoint=f"{place.hosts[0]}:{place.port}",
+        rdzv_configs={"is_host": place.index == 0, "timeout": MEETING, "read_timeout": MEETING},
+        local_addr=place.hosts[place.index],
     )
-    try:
-        elastic_launch(config, sys.executable)("-u", "-m", "trainer.train")
-    except ChildFailedError as error:
-        rank, process = error.get_first_failure()
-        cause = f"exit code {process.exitcode}" if process.exitcode >= 0 else process.signal_name()
-        raise TrainingError(f"process {rank} of {processes} ended with {cause}") from error
+
+
+def reason(error: ChildFailedError, processes: int, folder: Path) -> str:
+    """Who was killed; else what the first to fail has said."""
+    killed = [each for each in error.failures.items() if is_killed(each[1])]
+    rank, process = killed[0] if killed else error.get_first_failure()
+    said = failure.reasons(folder)
+    if said and not killed:
+        return said[0]
+    cause = f"exit code {process.exitcode}" if process.exitcode >= 0 else process.signal_name()
+    return f"process {rank} of {processes} ended with {cause}"
+
+
+def is_killed(process: ProcessFailure) -> bool:
+    return process.exitcode < 0 and process.exitcode != -signal.SIGTERM
 
 
 def worker_count(wanted: int) -> int:

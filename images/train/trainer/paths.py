@@ -5,7 +5,10 @@ from pathlib import Path
 
 ROOT = Path(os.environ.get("KENNEL_ML_ROOT", "/opt/ml"))
 HYPERPARAMETERS = ROOT / "input/config/hyperparameters.json"
-DATA = ROOT / "input/data/training"
+RESOURCES = ROOT / "input/config/resourceconfig.json"
+CHANNELS = ROOT / "input/data"
 MODEL = ROOT / "model"
 METRICS = ROOT / "output/data/metrics.jsonl"
+REPORT = ROOT / "output/data/report.html"
 FAILURE = ROOT / "output/failure"
+CHECKPOINTS = ROOT / "checkpoints"

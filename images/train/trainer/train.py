@@ -1,134 +1,187 @@
 """One process of a training run; `trainer.launch` starts as many as there are to be.
 
-    KENNEL_ML_ROOT=/tmp/ml python -m trainer train     two processes where hyperparameters say so
+    KENNEL_ML_ROOT=/tmp/ml python -m trainer train     as many processes as hyperparameters say
     docker run -v /tmp/ml:/opt/ml kennel-train train   the same in the image, as SageMaker starts it
+    torchrun --nproc-per-node=2 -m trainer.worker      under a launcher of your own
 
 A world of one process is the same code: its share of the pictures is all of them.
 """
 
-import json
-import sys
 import time
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import asdict
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer import artifact, data, failure, model, paths
+from trainer import artifact, failure, model, pace, page, paths, recipe, views
 from trainer.config import Config
-
-
-@dataclass(frozen=True)
-class World:
-    rank: int
-    size: int
-
-    def sum(self, *values: float) -> list[float]:
-        """Each value summed over all processes; a point where they wait for each other."""
-        total = torch.tensor(values, dtype=torch.float64)
-        dist.all_reduce(total)
-        return total.tolist()
+from trainer.job import Job, prepare
+from trainer.journal import report
+from trainer.state import State
+from trainer.world import Ballot, Interruption, World
 
 
 def run(config: Config) -> None:
-    dist.init_process_group("gloo")
-    world = World(dist.get_rank(), dist.get_world_size())
-    dataset = data.read_folder(paths.DATA)
-    torch.manual_seed(config.seed)
-    network = model.build(config, len(dataset.classes)).to(memory_format=torch.channels_last)
+    interruption = Interruption()
+    world = World.join()
+    job = prepare(config, world)
+    parallel = DistributedDataParallel(job.network)
+    rehearse(parallel, job)
+    state = State(job.network, config, job.library.dataset.classes, world)
+    state.resume()
 
-    # Decoded once, by each process its own share.
-    began = time.monotonic()
-    share = {s: data.shard(dataset.splits[s], world.rank, world.size) for s in data.SPLITS}
-    train_pictures, train_labels = load(share["train"], config.resize)
-    valid_pictures, valid_labels = load(share["valid"], config.resize)
-    report(world, event="decoded", seconds=round(time.monotonic() - began, 1))
+    with interruption.noted():
+        stopped = train(job, state, parallel, interruption)
+    if stopped:
+        failure.mark_stopped()
+    else:
+        world.together(lambda: conclude(job, state))
+    world.leave()
 
-    # Every process makes the same number of steps: the batches of a share are its near-equal parts.
-    counts = data.share_sizes(len(dataset.splits["train"]), world.size)
-    steps = max(1, len(dataset.splits["train"]) // config.batch)
-    batches = data.batch_bounds(counts[world.rank], steps)
-    over_all = [
-        sum(stop - start for start, stop in parts)
-        for parts in zip(*(data.batch_bounds(count, steps) for count in counts), strict=True)
-    ]
 
-    parallel = DistributedDataParallel(network)
-    optimiser = torch.optim.SGD(
-        network.parameters(), config.rate, momentum=0.9, weight_decay=config.decay, nesterov=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.rate, config.epochs * steps)
-    draws = torch.Generator().manual_seed(config.seed * 1000 + world.rank)
+def train(
+    job: Job, state: State, parallel: DistributedDataParallel, interruption: Interruption
+) -> bool:
+    """All epochs that are left to do. True: SIGTERM came, to some process; the state is saved."""
+    config, ballot = job.config, Ballot()
+    while not state.finished():
+        epoch, clock = len(state.history), pace.Clock()
+        job.seen.turn(epoch)
+        order = views.order(job.train, job.world, config.seed, epoch)
+        job.network.train()
+        for step in range(state.step - epoch * job.steps, job.steps):
+            risen = recipe.rate_at(state.step, config.epochs * job.steps, config.warmup)
+            recipe.set_rate(state.optimiser, config.rate * risen)
+            # The random numbers inside the network, such as dropout's, follow from the step.
+            torch.manual_seed((config.seed * 1_000_003 + state.step) * 1000 + job.world.rank)
+            rows = order[slice(*job.bounds.mine[step])]
+            state.loss_sum += gradients(job, parallel, rows, job.bounds.over_all[step], clock)
+            state.optimiser.step()
+            state.optimiser.zero_grad()
+            state.average.follow(state.step)
+            state.step += 1
 
-    for epoch in range(1, config.epochs + 1):
-        began = time.monotonic()
-        network.train()
-        order = torch.randperm(len(train_labels), generator=draws)
-        loss_sum = 0.0
-        for (start, stop), count in zip(batches, over_all, strict=True):
-            chosen = order[start:stop]
-            pictures = model.cut_anywhere(train_pictures[chosen], config.size, draws)
-            scores = parallel(model.normalise(pictures))
+            wish = ballot.cast(wish_of(state, interruption))
+            if wish or (config.save_steps and state.step % config.save_steps == 0):
+                state.save()
+            if wish == Ballot.STOP:
+                ballot.close()
+                report(job.world, event="stopped", step=state.step)
+                return True
+        clock.stop()
+        state.remember(validate(job, state) | clock.values(job.world.size))
+        report(job.world, event="epoch", **state.history[-1])
+    ballot.close()
+    state.save()
+    return False
+
+
+def gradients(
+    job: Job, parallel: DistributedDataParallel, rows: Tensor, count: int, clock: pace.Clock
+) -> Tensor:
+    """Add up the gradients of one step, in parts if memory asks for it. Returns the sum of losses
+    of this process's rows; `count` are those of all processes."""
+    config, device = job.config, job.world.device
+    losses = torch.zeros((), dtype=torch.float64, device=device)
+    for part, is_last in pace.parts_of(rows, config.accumulate):
+        with clock.making(len(part)):
+            inputs, labels = job.seen.of_train(part), job.train.labels[part].to(device)
+        with nullcontext() if is_last else parallel.no_sync():
+            with pace.arithmetic(config, job.world):
+                scores = parallel(inputs)
             loss = cross_entropy(
-                scores, train_labels[chosen], label_smoothing=config.smoothing, reduction="sum"
+                scores.float(),
+                labels,
+                weight=job.costs,
+                label_smoothing=config.smoothing,
+                reduction="sum",
             )
             # DDP takes the mean over processes; this makes it the mean over the step's pictures.
-            (loss * world.size / count).backward()
-            optimiser.step()
-            optimiser.zero_grad()
-            schedule.step()
-            loss_sum += loss.item()
-        seconds = time.monotonic() - began
-        correct = count_correct(network, valid_pictures, valid_labels, config.size)
-        loss_all, correct_all = world.sum(loss_sum, correct)
-        report(
-            world,
-            event="epoch",
-            epoch=epoch,
-            epochs=config.epochs,
-            train_loss=round(loss_all / sum(counts), 4),
-            valid_accuracy=round(correct_all / len(dataset.splits["valid"]), 4),
-            images_per_second=round(sum(counts) / seconds, 1),
-        )
-
-    if world.rank == 0:  # the others wait at the barrier
-        network.eval()
-        fingerprint = dataset.fingerprint(paths.DATA)
-        test = dataset.splits["test"]
-        manifest = artifact.write(paths.MODEL, network, config, dataset.classes, fingerprint, test)
-        report(world, event="artifact", version=manifest["version"], metrics=manifest["metrics"])
-    dist.barrier()
-    dist.destroy_process_group()
+            torch.autograd.backward(loss * job.world.size / count)
+        losses += loss.detach()
+    return losses
 
 
-def load(samples: list[data.Sample], resize: int) -> tuple[Tensor, Tensor]:
-    pictures, labels = data.load_all(samples, resize)
-    return torch.from_numpy(pictures), torch.from_numpy(labels)
+def rehearse(parallel: DistributedDataParallel, job: Job) -> None:
+    """One backward pass without a step. After the first one DDP groups the gradients anew; now a
+    resumed run adds them up in the same order as one that was never interrupted."""
+    before = {name: value.clone() for name, value in job.network.state_dict().items()}
+    job.network.train()
+    inputs = job.seen.of_train(torch.arange(*job.bounds.mine[0]))
+    torch.autograd.backward(parallel(inputs).sum())
+    job.network.zero_grad()
+    job.network.load_state_dict(before)
+
+
+def wish_of(state: State, interruption: Interruption) -> int:
+    """What this process wants after a step; rank 0's clock says when it is time to save."""
+    if interruption.wanted:
+        return Ballot.STOP
+    minutes = state.config.save_minutes
+    due = minutes and time.monotonic() - state.saved_at > 60 * minutes
+    return Ballot.SAVE if due and state.world.rank == 0 else Ballot.GO
+
+
+def validate(job: Job, state: State) -> dict[str, float]:
+    judged = state.average.module
+    job.world.spread(dict(judged.named_buffers()), source=0)  # DDP trains with those of rank 0
+    correct = count_correct(judged, job.seen, job.valid.labels)
+    loss, correct_all = job.world.sum(float(state.loss_sum), correct)
+    return {
+        "epoch": len(state.history) + 1,
+        "epochs": job.config.epochs,
+        "train_loss": round(loss / job.train.total, 4),
+        "valid_accuracy": round(correct_all / job.valid.total, 4),
+        "rate": round(job.config.rate * rate_share(job, state), 7),
+    }
+
+
+def rate_share(job: Job, state: State) -> float:
+    """Of the peak rate, at the last step made."""
+    return recipe.rate_at(state.step - 1, job.config.epochs * job.steps, job.config.warmup)
 
 
 @torch.inference_mode()
-def count_correct(network: nn.Module, pictures: Tensor, labels: Tensor, size: int) -> int:
+def count_correct(network: nn.Module, seen: views.Views, labels: Tensor) -> int:
     network.eval()
     correct = 0
-    for start in range(0, len(labels), 64):
-        squares = model.cut_middle(pictures[start : start + 64], size)
-        answers = network(model.normalise(squares)).argmax(1)
-        correct += int((answers == labels[start : start + 64]).sum())
+    for start in range(0, len(labels), views.CHUNK):
+        rows = slice(start, start + views.CHUNK)
+        answers = network(seen.of_valid(rows)).argmax(1).cpu()
+        correct += int((answers == labels[rows]).sum())
     return correct
 
 
-def report(world: World, **values: object) -> None:
-    """One line for people and for SageMaker's metric expressions, one in metrics.jsonl."""
-    if world.rank:
+def conclude(job: Job, state: State) -> None:
+    """Artifact and report, by rank 0; the others wait, because an error of it is everybody's."""
+    fingerprint = job.library.fingerprint()
+    if job.world.rank:
         return
-    print(" ".join(f"{name}={value}" for name, value in values.items()), flush=True)
-    paths.METRICS.parent.mkdir(parents=True, exist_ok=True)
-    with paths.METRICS.open("a") as file:
-        file.write(json.dumps(values) + "\n")
-
-
-if __name__ == "__main__":
-    sys.exit(failure.recorded(lambda: run(Config.read(paths.HYPERPARAMETERS))))
+    job.network.load_state_dict(state.outcome())
+    product = artifact.write(
+        paths.MODEL,
+        job.whole.eval().cpu(),
+        job.config,
+        job.library.dataset.classes,
+        fingerprint,
+        job.train,
+        job.test,
+    )
+    manifest = product.manifest
+    dataset = job.library.dataset
+    page.write(
+        paths.REPORT,
+        page.Facts(
+            manifest=manifest,
+            judgement=product.judgements["fp32"],
+            squares=model.cut_middle(job.test.pictures.numpy(), job.config.size),
+            history=state.history,
+            counts={split: dataset.counts(split) for split in dataset.splits},
+            settings=asdict(job.config),
+            processes=job.world.size,
+        ),
+    )
+    report(job.world, event="artifact", version=manifest["version"], metrics=manifest["metrics"])

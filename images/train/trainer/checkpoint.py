@@ -1,0 +1,93 @@
+"""The state of a run on disk: tensors as safetensors, the rest as JSON with their digest.
+
+    step-0000000120.safetensors    weights, their average, the optimiser's state
+    step-0000000120.json           step, history, settings, sha256 of the file above
+
+Both are written under a temporary name, forced to disk and renamed, the JSON last: a checkpoint
+without it, or with another digest than it says, was not finished and is passed over.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load, save
+from torch import Tensor
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    path: Path  # of the JSON
+    tensors: dict[str, Tensor]
+    facts: dict[str, Any]
+
+    @property
+    def step(self) -> int:
+        return int(self.facts["step"])
+
+
+def write(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any], keep: int) -> Path:
+    """Save, then remove what is older than the newest `keep`. An OSError leaves the old ones."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"step-{facts['step']:010d}.json"
+    content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
+    digest = hashlib.sha256(content).hexdigest()
+    head = {"format": FORMAT, "sha256": digest} | facts
+    place(path.with_suffix(".safetensors"), content)
+    place(path, json.dumps(head, indent=1).encode())
+    for old in newest_first(folder)[keep:]:
+        old.unlink(missing_ok=True)
+        old.with_suffix(".safetensors").unlink(missing_ok=True)
+    return path
+
+
+def place(path: Path, content: bytes) -> None:
+    """The file is there whole, or not at all, also after a loss of power."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("step-*.json"), reverse=True)
+
+
+def read(path: Path) -> Checkpoint:
+    """A whole checkpoint, or a ValueError that says what is wrong with it."""
+    try:
+        facts = json.loads(path.read_bytes())
+        content = path.with_suffix(".safetensors").read_bytes()
+        if facts["format"] != FORMAT:
+            raise ValueError(f"it has format {facts['format']}, this trainer reads {FORMAT}")
+        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+            raise ValueError("its tensors are not those that were saved (sha256 differs)")
+    except (OSError, KeyError, TypeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return Checkpoint(path, load(content), facts)
+
+
+def whole_ones(folder: Path, warn: Callable[[str], None]) -> Iterator[Checkpoint]:
+    """Those that can be used, newest first; the others with a warning."""
+    for path in newest_first(folder):
+        try:
+            yield read(path)
+        except ValueError as error:
+            warn(f"checkpoint {path} is damaged and passed over: {error}")

@@ -1,0 +1,78 @@
+"""What a run works with and does not change: pictures, what is seen of them, the steps."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from trainer import data, model, pace, paths, recipe, share, views
+from trainer.config import Config
+from trainer.journal import report, since
+from trainer.world import World
+
+
+@dataclass(frozen=True)
+class Job:
+    config: Config
+    world: World
+    library: share.Library
+    train: share.Share
+    valid: share.Share
+    test: share.Share  # of rank 0 alone, which looks at it when training has ended
+    whole: nn.Module
+    network: nn.Module  # what is trained of it: all, or its last layer
+    seen: views.Views
+    bounds: pace.Bounds
+    costs: Tensor | None  # of an error, by class
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch; the same for any number of processes."""
+        return len(self.bounds.over_all)
+
+
+def prepare(config: Config, world: World) -> Job:
+    """Find, check and decode the pictures, build the network. Faults end all processes by name."""
+    found = world.together(lambda: data.find(paths.CHANNELS))
+    library = share.open_library(world, found, config.resize, paths.CHANNELS / "training")
+    config.check_batch(len(library.dataset.splits["train"]), world.size)
+    torch.manual_seed(config.seed)
+    whole = world.together(lambda: model.build(config, len(library.dataset.classes)))
+    whole = whole.to(world.device).to(memory_format=torch.channels_last)
+
+    began = time.monotonic()
+    train = library.load("train", owner=lambda number: number % world.size)
+    valid = library.load("valid", owner=lambda number: number % world.size)
+    test = library.load("test", owner=lambda _: 0)
+    report(world, event="decoded", pictures=len(library.holders), seconds=since(began))
+
+    seen, network = look(config, world, whole, train, valid)
+    labels = library.dataset.labels("train")
+    return Job(
+        config=config,
+        world=world,
+        library=library,
+        train=train,
+        valid=valid,
+        test=test,
+        whole=whole,
+        network=network,
+        seen=seen,
+        bounds=pace.bounds_of(train.total, config.batch, world),
+        costs=recipe.class_weights(labels).to(world.device) if config.balance else None,
+    )
+
+
+def look(
+    config: Config, world: World, whole: nn.Module, train: share.Share, valid: share.Share
+) -> tuple[views.Views, nn.Module]:
+    """What is trained, and what it sees: pictures, or what a frozen backbone makes of them."""
+    pictures = views.PictureViews(train, valid, world, config.size, config.seed)
+    if config.regime == "full":
+        return pictures, whole
+    began = time.monotonic()
+    backbone, head = world.together(lambda: model.split(whole))
+    features = views.FeatureViews(backbone, pictures, config.views)
+    report(world, event="features", views=config.views, seconds=since(began))
+    return features, head

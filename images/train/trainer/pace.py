@@ -1,0 +1,69 @@
+"""The steps of an epoch: who takes which rows in which step, when to save, and the clock."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trainer.config import Config
+from trainer.share import batch_bounds, share_sizes
+from trainer.world import World
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Every process makes the same number of steps: a share's batches are its near-equal parts."""
+
+    mine: list[tuple[int, int]]
+    over_all: list[int]  # pictures of each step, over all processes
+
+
+def bounds_of(total: int, batch: int, world: World) -> Bounds:
+    steps = max(1, total // batch)
+    every = [batch_bounds(count, steps) for count in share_sizes(total, world.size)]
+    over_all = [sum(stop - start for start, stop in parts) for parts in zip(*every, strict=True)]
+    return Bounds(every[world.rank], over_all)
+
+
+def parts_of(rows: Tensor, count: int) -> Iterator[tuple[Tensor, bool]]:
+    """The rows of a step in so many parts, and whether it is the last one."""
+    parts = rows.tensor_split(count)
+    for number, part in enumerate(parts, start=1):
+        yield part, number == count
+
+
+def arithmetic(config: Config, world: World) -> torch.autocast:
+    """bf16 where it was asked for or where it pays: on a GPU that has it."""
+    on_gpu = world.device.type == "cuda"
+    pays = on_gpu and torch.cuda.is_bf16_supported()
+    wanted = config.precision == "bf16" or (config.precision == "auto" and pays)
+    return torch.autocast(world.device.type, torch.bfloat16, enabled=wanted)
+
+
+class Clock:
+    """How fast an epoch goes, and the share of it that goes to making pictures ready."""
+
+    def __init__(self) -> None:
+        self.began = time.monotonic()
+        self.pictures = 0
+        self.waiting = 0.0
+        self.seconds = 0.0
+
+    @contextmanager
+    def making(self, pictures: int) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.waiting += time.monotonic() - began
+        self.pictures += pictures
+
+    def stop(self) -> None:
+        self.seconds = max(1e-9, time.monotonic() - self.began)
+
+    def values(self, processes: int) -> dict[str, float]:
+        return {
+            "images_per_second": round(processes * self.pictures / self.seconds, 1),
+            "data_share": round(self.waiting / self.seconds, 4),
+        }

@@ -1,0 +1,35 @@
+"""The graph in whole numbers of 8 bits: half the memory, several times the speed on most CPUs."""
+
+import contextlib
+import io
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+MOST = 128  # pictures to learn the range of values from; more change nothing that one can measure
+
+
+def quantised(graph: openvino.Model, squares: NDArray[np.uint8]) -> openvino.Model:
+    """The graph at int8, its ranges from training pictures: post-training quantisation by NNCF."""
+    import nncf  # type: ignore[import-untyped,unused-ignore] # noqa: PLC0415 - takes seconds; only runs that want int8 wait for it
+
+    chosen = squares[:: max(1, len(squares) // MOST)][:MOST]
+    with contextlib.redirect_stdout(io.StringIO()):  # progress bars
+        result: openvino.Model = nncf.quantize(
+            graph,
+            nncf.Dataset([square[None] for square in chosen]),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(chosen),
+        )
+    make_plain(result)
+    return result
+
+
+def make_plain(graph: openvino.Model) -> None:
+    """No running numbers, no notes of tools: the same weights shall give the same bytes."""
+    for number, operation in enumerate(graph.get_ordered_ops()):
+        if operation.get_type_name() not in {"Parameter", "Result"}:
+            operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
+    if graph.has_rt_info("nncf"):
+        del graph.rt_info["nncf"]
