@@ -7,23 +7,26 @@ TORCH  ?= default
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/ready-$(TORCH)
+CHECKOV := .tools/checkov/ready
 LOCKS  := requirements/dev.lock requirements/torch.lock
+STACK  ?= service
+ENV    ?= dev
 ARGS   ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt bench bench-serve bench-invoke zip lock clean
+.PHONY: help demo test check fmt bench bench-train bench-serve bench-invoke zip plan apply destroy lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-13s %s\n", names[i], $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\n  TORCH=cpu    take CPU builds of torch from PyTorch'\''s own index\n  PYTHON=...   the Python (3.11 or newer) to make the environment with\n  ARGS=...     more arguments for demo, test and bench\n'
 
 demo: $(READY) ## Sample pictures, training, serving and a classified picture, on this machine
 	@$(BIN)/kennel demo $(ARGS)
 
-test: $(READY) ## Every test that this machine can run
+test: $(READY) $(CHECKOV) ## Every test that this machine can run
 	@$(BIN)/pytest $(ARGS)
 
 check: $(READY) ## Format, lint, types, shell, Dockerfiles, Terraform and lock files
@@ -44,6 +47,9 @@ fmt: $(READY) ## Format Python and Terraform in place
 bench: $(READY) ## Measure the request path on this machine; the last line is JSON
 	@$(BIN)/python -m tests.bench.chain $(ARGS)
 
+bench-train: $(READY) ## Measure the trainer against its own limits and the usual loop
+	@$(BIN)/python -m tests.bench.train $(ARGS)
+
 bench-serve: $(READY) ## Measure the server against the bare engine and TorchServe (needs Java)
 	@$(BIN)/python -m tests.bench.serve $(ARGS)
 
@@ -53,6 +59,9 @@ bench-invoke: $(READY) ## Measure the function: cold start, added time, memory, 
 zip: $(READY) ## Pack the function as build/invoke.zip, the same bytes for the same source
 	@$(BIN)/python scripts/tools/function_zip.py build/invoke.zip
 
+plan apply destroy: $(READY) ## Terraform on STACK=bootstrap|platform|service in ENV=dev|prod
+	@KENNEL_TERRAFORM="$$($(BIN)/python scripts/tools/terraform.py path)" $(BIN)/python terraform/stack.py $@ $(STACK) $(ENV)
+
 lock: $(READY) ## Make the lock files anew from requirements (ARGS=--upgrade for newer versions)
 	@$(BIN)/python scripts/tools/locks.py make $(ARGS)
 
@@ -60,6 +69,11 @@ clean: ## Remove all that make has made: environment, tools, results
 	rm -rf $(VENV) .tools .kennel build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find terraform -name .terraform -prune -exec rm -rf {} +
+
+$(CHECKOV): requirements/checkov.lock | $(READY)
+	@$(BIN)/uv --quiet venv --clear --python $(BIN)/python .tools/checkov
+	@VIRTUAL_ENV=.tools/checkov $(BIN)/uv --quiet pip sync --require-hashes $<
+	@touch $@
 
 $(READY): $(LOCKS) requirements/uv.lock pyproject.toml
 	@scripts/tools/environment '$(PYTHON)' '$(VENV)' '$(TORCH)'

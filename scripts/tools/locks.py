@@ -35,6 +35,7 @@ TORCH = "requirements/torch.lock"
 LOCKS = (
     Lock(DEV, ("requirements/dev.in",)),
     Lock("requirements/uv.lock", ("requirements/uv.in",), constraints=(DEV,)),
+    Lock("requirements/checkov.lock", ("requirements/checkov.in",)),
     Lock(TORCH, ("requirements/torch.in",), constraints=(DEV,)),
     Lock("images/serve/requirements.lock", ("images/serve/requirements.in",), IMAGE, (DEV,)),
     Lock(

@@ -104,7 +104,7 @@ def check(binary: str) -> bool:
     if not succeeds([binary, "fmt", "-check", "-recursive", "-diff", "terraform"]):
         print("terraform: not formatted; run `make fmt`", file=sys.stderr)
         return False
-    for root in ("terraform/platform", "terraform/service"):
+    for root in ("terraform/bootstrap", "terraform/platform", "terraform/service"):
         init = ["init", "-backend=false", "-lockfile=readonly", "-input=false"]
         data = str(ROOT / ".tools" / root)  # apart from .terraform, which belongs to the user
         for arguments in (init, ["validate"]):

@@ -6,7 +6,7 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 resource "aws_api_gateway_account" "this" {
-  count = (var.manage_api_gateway_account ? 1 : 0)
+  count = (var.manage_account_settings ? 1 : 0)
 
   cloudwatch_role_arn = aws_iam_role.api_gateway[0].arn
 
@@ -15,14 +15,15 @@ resource "aws_api_gateway_account" "this" {
 }
 
 resource "aws_iam_role" "api_gateway" {
-  count = (var.manage_api_gateway_account ? 1 : 0)
+  count = (var.manage_account_settings ? 1 : 0)
 
-  name               = "${var.prefix}-api-gateway-logs"
-  assume_role_policy = data.aws_iam_policy_document.api_gateway_trust.json
+  name                 = "${var.prefix}-api-gateway-logs"
+  assume_role_policy   = data.aws_iam_policy_document.api_gateway_trust.json
+  permissions_boundary = var.permissions_boundary
 }
 
 resource "aws_iam_role_policy" "api_gateway" {
-  count = (var.manage_api_gateway_account ? 1 : 0)
+  count = (var.manage_account_settings ? 1 : 0)
 
   name   = "write-logs"
   role   = aws_iam_role.api_gateway[0].name

@@ -5,3 +5,8 @@ kms_key_arn  = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1
 model_data   = "s3://kennel-dev-models-123456789012/dogs/1/model.tar.gz"
 prefix       = "kennel-dev"
 region       = "eu-west-1"
+
+# Nobody minds a cold start here, and a release may come at once.
+deployment = { type = "ALL_AT_ONCE", wait_seconds = 0 }
+function   = { provisioned_concurrency = 0 }
+scaling    = { max_instances = 2 }

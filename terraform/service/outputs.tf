@@ -1,3 +1,8 @@
+output "alarm_topic_arn" {
+  description = "Topic that hears of alarms and of the budget."
+  value       = module.observability.topic_arn
+}
+
 output "api_key" {
   description = "Value of the x-api-key header; null if no key is asked for."
   value       = module.gateway.api_key

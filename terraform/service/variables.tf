@@ -1,26 +1,56 @@
-variable "function_architecture" {
-  description = "Processor of the function: arm64 or x86_64."
-  type        = string
-  default     = "arm64"
-  nullable    = false
+variable "alarms" {
+  description = "Who hears of trouble, and what counts as trouble."
+  type = object({
+    cpus           = optional(number)
+    emails         = optional(set(string))
+    monthly_budget = optional(number)
+    thresholds = optional(object({
+      busy_percent          = optional(number)
+      client_errors_percent = optional(number)
+      errors_percent        = optional(number)
+      latency_ms            = optional(number)
+      silence_minutes       = optional(number)
+    }), {})
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "api" {
+  description = "Who may call the API, from where, and through what firewall (null: none)."
+  type = object({
+    authorization = optional(string, "API_KEY")
+    firewall = optional(object({
+      max_body_megabytes     = optional(number)
+      requests_per_5_minutes = optional(number)
+    }), {})
+    private = optional(object({
+      vpc_endpoint_ids = set(string)
+    }))
+  })
+  default  = {}
+  nullable = false
+}
+
+variable "function" {
+  description = "The function's processor, how many run at once, how many are warm, and where."
+  type = object({
+    architecture            = optional(string, "arm64")
+    most_provisioned        = optional(number)
+    provisioned_concurrency = optional(number, 3)
+    reserved_concurrency    = optional(number, 10)
+    network = optional(object({
+      subnet_ids = set(string)
+      vpc_id     = string
+    }))
+  })
+  default  = {}
+  nullable = false
 }
 
 variable "function_zip" {
   description = "Path of the function's zip."
   type        = string
-  nullable    = false
-}
-
-variable "image" {
-  description = "Serving image of the release, by digest."
-  type        = string
-  nullable    = false
-}
-
-variable "instance_type" {
-  description = "Instance type of the endpoint."
-  type        = string
-  default     = "ml.c6i.xlarge"
   nullable    = false
 }
 
@@ -30,10 +60,10 @@ variable "kms_key_arn" {
   nullable    = false
 }
 
-variable "model_data" {
-  description = "Model artifact of the release, s3://bucket/key.tar.gz."
+variable "permissions_boundary" {
+  description = "The bootstrap root's output boundary_arn: CI may make roles only under it."
   type        = string
-  nullable    = false
+  default     = null
 }
 
 variable "prefix" {
@@ -42,36 +72,10 @@ variable "prefix" {
   nullable    = false
 }
 
-variable "provisioned_concurrency" {
-  description = "Instances of the function kept warm, and paid for. 0 keeps none."
-  type        = number
-  default     = 3
-  nullable    = false
-}
-
 variable "region" {
   description = "AWS region of everything."
   type        = string
   nullable    = false
-}
-
-variable "reserved_concurrency" {
-  description = "Requests that the function may serve at once."
-  type        = number
-  default     = 10
-  nullable    = false
-}
-
-variable "scaling" {
-  description = "Limits of the endpoint's autoscaling."
-  type = object({
-    concurrent_requests = optional(number)
-    cooldown_seconds    = optional(number)
-    max_instances       = optional(number)
-    min_instances       = optional(number)
-  })
-  default  = {}
-  nullable = false
 }
 
 variable "throttle" {

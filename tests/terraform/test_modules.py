@@ -7,107 +7,132 @@ The claims themselves stand in `terraform/**/tests/*.tftest.hcl`, whose headers 
 them without pytest.
 """
 
-import os
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-TERRAFORM = Path(__file__).parents[2] / "terraform"
-MODULES = sorted(path.parent for path in TERRAFORM.glob("modules/*/versions.tf"))
-ROOTS = [TERRAFORM / "platform", TERRAFORM / "service"]
+from tests.terraform.conftest import (
+    ENVIRONMENTS,
+    ROOTS,
+    TERRAFORM,
+    Environment,
+    call,
+    prepare,
+)
+from tests.terraform.tables import MODULES, declared, described, tables
 
-Environment = dict[str, str]
-
-
-def call(terraform: str, *arguments: str, folder: Path, env: Environment) -> str:
-    command = [terraform, *arguments, "-no-color"]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{' '.join(command)} in {folder}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def prepare(terraform: str, folder: Path, env: Environment, data: Path) -> Environment:
-    """Initialise a folder without leaving anything in it, and return the environment to use."""
-    prepared = env | {"TF_DATA_DIR": str(data)}
-    call(terraform, "init", "-backend=false", "-lockfile=readonly", folder=folder, env=prepared)
-    return prepared
+EXAMPLE = re.compile(r"```hcl\n(.*?)```", re.DOTALL)
 
 
-@pytest.fixture(scope="session")
-def offline() -> Environment:
-    """An environment in which only mocked AWS can work."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    return kept | {"AWS_EC2_METADATA_DISABLED": "true", "TF_IN_AUTOMATION": "1", "TF_INPUT": "0"}
+def named(folder: Path) -> str:
+    return folder.name
 
 
-@pytest.fixture(scope="session")
-def attached(
-    terraform: str, offline: Environment, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Environment]:
-    """One provider process for all runs, in the provider's own debug mode.
-
-    Left alone, Terraform installs the provider for each folder (700 MB where it cannot link it)
-    and starts it three times for each `run` block: that is most of the time the tests would take.
-    """
-    data = tmp_path_factory.mktemp("provider")
-    prepare(terraform, ROOTS[0], offline, data)
-    [binary] = data.glob("providers/*/*/aws/*/*/terraform-provider-aws*")
-    with subprocess.Popen(
-        [binary, "-debug"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=offline,
-    ) as provider:
-        try:
-            yield offline | {"TF_REATTACH_PROVIDERS": address_of(provider)}
-        finally:
-            provider.terminate()
-
-
-def address_of(provider: subprocess.Popen[str]) -> str:
-    """What the provider says it wants TF_REATTACH_PROVIDERS to be."""
-    assert provider.stdout is not None
-    for line in provider.stdout:
-        if found := re.search(r"TF_REATTACH_PROVIDERS='(.+)'", line):
-            return found[1]
-    raise AssertionError("the provider ended before it said where to attach")
+def succeeded(said: str) -> bool:
+    return bool(re.search(r"Success! [1-9]\d* passed, 0 failed", said))
 
 
 def test_everything_is_formatted(terraform: str, offline: Environment) -> None:
     call(terraform, "fmt", "-check", "-diff", "-recursive", folder=TERRAFORM, env=offline)
 
 
-@pytest.mark.parametrize("folder", MODULES + ROOTS, ids=lambda folder: folder.name)
-def test_claims_hold(terraform: str, attached: Environment, folder: Path, tmp_path: Path) -> None:
-    env = prepare(terraform, folder, attached, tmp_path)
-    values = ["-var-file=dev.tfvars"] if folder in ROOTS else []
-    said = call(terraform, "test", *values, folder=folder, env=env)
-    assert re.search(r"Success! [1-9]\d* passed, 0 failed", said), said
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_module_holds_its_claims(
+    terraform: str, attached: Environment, module: Path, tmp_path: Path
+) -> None:
+    env = prepare(terraform, module, attached, tmp_path)
+    said = call(terraform, "test", folder=module, env=env)
+    assert succeeded(said), said
 
 
-@pytest.mark.parametrize("root", ROOTS, ids=lambda root: root.name)
-def test_root_is_valid(terraform: str, attached: Environment, root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+@pytest.mark.parametrize("root", ROOTS)
+def test_root_holds_its_claims(
+    terraform: str, attached: Environment, root: str, name: str, tmp_path: Path
+) -> None:
+    env = prepare(terraform, TERRAFORM / root, attached, tmp_path)
+    said = call(terraform, "test", f"-var-file={name}.tfvars", folder=TERRAFORM / root, env=env)
+    assert succeeded(said), said
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_root_is_valid(terraform: str, attached: Environment, root: str, tmp_path: Path) -> None:
     """`terraform test` puts the mock in place of the provider block: only this reads that block."""
-    env = prepare(terraform, root, attached, tmp_path)
-    call(terraform, "validate", folder=root, env=env)
+    env = prepare(terraform, TERRAFORM / root, attached, tmp_path)
+    call(terraform, "validate", folder=TERRAFORM / root, env=env)
 
 
 def test_roots_lock_one_provider_for_every_platform() -> None:
-    platform, service = (root.joinpath(".terraform.lock.hcl").read_text() for root in ROOTS)
-    assert platform == service
-    assert platform.count('"zh:') > 10, "made from a mirror: `init` would fail on other platforms"
+    locks = {TERRAFORM.joinpath(root, ".terraform.lock.hcl").read_text() for root in ROOTS}
+    assert len(locks) == 1
+    assert locks.pop().count('"zh:') > 10, "made from a mirror: other platforms could not `init`"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
-def test_readme_lists_the_interface(module: Path) -> None:
-    code = module.joinpath("variables.tf").read_text() + module.joinpath("outputs.tf").read_text()
-    declared = re.findall(r'^(?:variable|output) "(\w+)"', code, re.MULTILINE)
-    listed = re.findall(r"^\| `(\w+)` \|", module.joinpath("README.md").read_text(), re.MULTILINE)
-    assert listed == declared
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_readme_shows_the_interface(module: Path) -> None:
+    readme = module.joinpath("README.md").read_text()
+    assert readme.endswith(tables(module)), "run python -m tests.terraform.tables"
+
+
+EXAMPLE_TEST = """
+mock_provider "aws" {{
+  source = "{terraform}/testing/aws"
+}}
+
+run "example" {{
+  command = plan
+}}
+"""
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_readme_example_plans(
+    terraform: str, attached: Environment, module: Path, tmp_path: Path
+) -> None:
+    readme = module.joinpath("README.md").read_text()
+    [example] = EXAMPLE.findall(readme)
+    built = str(module / "main.tf")  # the mock provider reads no zip: any file will do
+    code = example.replace("../../../build/invoke.zip", built)
+    code = code.replace("../../../", f"{TERRAFORM.parent}/").replace("../", f"{TERRAFORM}/")
+    folder = tmp_path / "example"
+    folder.mkdir()
+    folder.joinpath("main.tf").write_text(code)
+    folder.joinpath("versions.tf").write_text(module.joinpath("versions.tf").read_text())
+    test = EXAMPLE_TEST.format(terraform=TERRAFORM)
+    folder.joinpath("example.tftest.hcl").write_text(test)
+    env = attached | {"TF_DATA_DIR": str(tmp_path / "data")}
+    call(terraform, "init", "-backend=false", folder=folder, env=env)
+    assert succeeded(call(terraform, "test", folder=folder, env=env))
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_interface_is_small_typed_and_described(module: Path) -> None:
+    blocks = declared(module)
+    assert len(blocks["variable"]) <= 20
+    for name, text in (blocks["variable"] | blocks["output"]).items():
+        assert described(text).endswith("."), f"{name} is not described by a sentence"
+    for name, text in blocks["variable"].items():
+        assert re.search(r"^  type +=", text, re.MULTILINE), f"{name} has no type"
+        assert not re.search(r"\bany\b", text.split("description")[0]), f"{name} takes anything"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=named)
+def test_each_validation_is_seen_to_refuse(module: Path) -> None:
+    """As many runs expect a variable to fail as it has validations: none is a dead letter."""
+    tests = "".join(path.read_text() for path in module.glob("tests/*.tftest.hcl"))
+    refused = re.findall(r"expect_failures = \[(.*?)\]", tests, re.DOTALL)
+    for name, text in declared(module)["variable"].items():
+        wanted = text.count("\n  validation {")
+        seen = sum(bool(re.search(rf"var\.{name}\b", names)) for names in refused)
+        assert seen >= wanted, f"{name}: {wanted} validations, {seen} runs that expect a refusal"
+
+
+@pytest.mark.parametrize("path", sorted(TERRAFORM.rglob("*.tf")), ids=lambda path: path.stem)
+def test_code_can_be_read(path: Path) -> None:
+    lines = path.read_text().splitlines()
+    assert len(lines) <= 150
+    assert not [line for line in lines if len(line) > 105 and "https:" not in line]
 
 
 def test_roles_hold_only_the_policies_written_here() -> None:

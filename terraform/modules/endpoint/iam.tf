@@ -8,13 +8,23 @@ locals {
     "repository/${local._image.name}",
   ])
   model_arn = "arn:${local.partition}:s3:::${trimprefix(var.model_data, "s3://")}"
+
+  async_prefix   = "async/${var.name}"
+  capture_prefix = "capture/${var.name}"
+  # What the endpoint itself writes: captured requests and asynchronous results.
+  _written = concat(
+    [for capture in var.data_capture[*] : "${capture.bucket}/${local.capture_prefix}/*"],
+    [for async in var.async[*] : "${async.bucket}/${local.async_prefix}/*"],
+  )
+  _read = [for async in var.async[*] : "${async.bucket}/${local.async_prefix}/requests/*"]
 }
 
 # A role for each release: an endpoint that was rolled back must still be able to read its own
 # artifact when it scales out.
 resource "aws_iam_role" "this" {
-  name               = local.release_name
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  name                 = local.release_name
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  permissions_boundary = var.permissions_boundary
 
   lifecycle {
     create_before_destroy = true
@@ -58,6 +68,12 @@ data "aws_iam_policy_document" "trust" {
 }
 
 data "aws_iam_policy_document" "permissions" {
+  source_policy_documents = concat(
+    data.aws_iam_policy_document.network[*].json,
+    data.aws_iam_policy_document.objects[*].json,
+    data.aws_iam_policy_document.rollback[*].json,
+  )
+
   statement {
     sid       = "ReadTheModel"
     actions   = ["s3:GetObject"]

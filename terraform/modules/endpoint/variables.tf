@@ -1,3 +1,27 @@
+variable "alarm_topic_arns" {
+  description = "SNS topics that hear when a release's rollback alarm rings."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.alarm_topic_arns : startswith(arn, "arn:")])
+    error_message = "alarm_topic_arns must be ARNs of SNS topics."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables of the container. Nothing secret: the model shows them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = length(var.environment) <= 100 && !contains(values(var.environment), "")
+    error_message = "environment must have at most 100 variables, none of them empty."
+  }
+}
+
 variable "image" {
   description = "Serving image in ECR, by digest (...@sha256:...)."
   type        = string
@@ -28,6 +52,11 @@ variable "kms_key_arn" {
   description = "ARN of the key of the model artifact, the instances' volumes and the log group."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[^*]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key, not its id or alias."
+  }
 }
 
 variable "model_data" {
@@ -53,29 +82,28 @@ variable "name" {
   }
 }
 
-variable "scaling" {
-  description = "Limits of autoscaling, and the concurrent requests an instance should have."
+variable "network" {
+  description = "Where instances stand: private subnets of two zones or more. null: SageMaker's."
   type = object({
-    concurrent_requests = optional(number, 4)
-    cooldown_seconds    = optional(number, 60)
-    max_instances       = optional(number, 4)
-    min_instances       = optional(number, 1)
+    s3_prefix_list_id = string
+    subnet_ids        = set(string)
+    vpc_id            = string
   })
-  default  = {}
-  nullable = false
+  default = null
 
   validation {
-    condition     = var.scaling.min_instances >= 1
-    error_message = "scaling.min_instances must be 1 or more: real-time variants never scale to 0."
+    condition     = alltrue([for network in var.network[*] : length(network.subnet_ids) >= 2])
+    error_message = "network.subnet_ids must be two or more, in different zones."
   }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that no right of the role may go beyond. null sets none."
+  type        = string
+  default     = null
 
   validation {
-    condition     = var.scaling.max_instances >= var.scaling.min_instances
-    error_message = "scaling.max_instances must not be below scaling.min_instances."
-  }
-
-  validation {
-    condition     = var.scaling.concurrent_requests > 0 && var.scaling.cooldown_seconds >= 0
-    error_message = "scaling: concurrent_requests must be above 0, cooldown_seconds not below."
+    condition     = alltrue([for arn in var.permissions_boundary[*] : can(regex(":policy/", arn))])
+    error_message = "permissions_boundary must be the ARN of a policy."
   }
 }

@@ -1,6 +1,7 @@
 resource "aws_iam_role" "this" {
-  name               = var.name
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  name                 = var.name
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  permissions_boundary = var.permissions_boundary
 }
 
 resource "aws_iam_role_policy" "this" {
@@ -9,6 +10,7 @@ resource "aws_iam_role_policy" "this" {
   policy = data.aws_iam_policy_document.permissions.json
 }
 
+# https://docs.aws.amazon.com/lambda/latest/dg/permissions-managed-policies.html on the condition
 data "aws_iam_policy_document" "trust" {
   statement {
     sid     = "LambdaForThisAccount"
@@ -29,6 +31,8 @@ data "aws_iam_policy_document" "trust" {
 
 # The function fetches strangers' URLs. Should one of them take it over, this is all it gets.
 data "aws_iam_policy_document" "permissions" {
+  source_policy_documents = data.aws_iam_policy_document.network[*].json
+
   statement {
     sid       = "InvokeTheEndpoint"
     actions   = ["sagemaker:InvokeEndpoint"]

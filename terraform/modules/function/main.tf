@@ -1,5 +1,10 @@
 data "aws_caller_identity" "current" {}
 
+data "aws_partition" "current" {}
+
+# `id` is the region's name in every provider version from 5 on.
+data "aws_region" "current" {}
+
 # This group must exist before the function: Lambda would create it without a key, for ever.
 resource "aws_cloudwatch_log_group" "this" {
   name              = "/aws/lambda/${var.name}"
@@ -24,7 +29,8 @@ resource "aws_lambda_function" "this" {
   publish                        = true
   reserved_concurrent_executions = var.reserved_concurrency
 
-  # Nothing here is secret, so the key that AWS manages will do: ours would need kms:Decrypt.
+  # Nothing here is secret, so the key that AWS manages will do: ours would give the role a
+  # right to decrypt, which is more than it may have.
   environment {
     variables = {
       KENNEL_ENDPOINT = var.endpoint.name
@@ -33,6 +39,15 @@ resource "aws_lambda_function" "this" {
 
   tracing_config {
     mode = "Active"
+  }
+
+  dynamic "vpc_config" {
+    for_each = var.network[*]
+
+    content {
+      security_group_ids = aws_security_group.this[*].id
+      subnet_ids         = vpc_config.value.subnet_ids
+    }
   }
 
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this]
@@ -48,7 +63,7 @@ resource "aws_lambda_alias" "live" {
 }
 
 resource "aws_lambda_provisioned_concurrency_config" "live" {
-  count = (var.provisioned_concurrency > 0 ? 1 : 0)
+  count = (var.provisioned_concurrency > 0 && !local.is_scaled ? 1 : 0)
 
   function_name                     = aws_lambda_function.this.function_name
   qualifier                         = aws_lambda_alias.live.name

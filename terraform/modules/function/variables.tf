@@ -30,12 +30,61 @@ variable "kms_key_arn" {
   description = "ARN of the key of the log group."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[^*]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key, not its id or alias."
+  }
+}
+
+variable "most_provisioned" {
+  description = "Let autoscaling keep up to so many instances warm. null: the number stays."
+  type        = number
+  default     = null
+
+  validation {
+    condition = alltrue([
+      for most in var.most_provisioned[*] :
+      most >= var.provisioned_concurrency && most <= var.reserved_concurrency
+    ])
+    error_message = "most_provisioned must be from provisioned_concurrency to reserved_concurrency."
+  }
 }
 
 variable "name" {
   description = "Name of the function and of its role."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,60}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 62 of a-z, 0-9 and -, from a letter on."
+  }
+}
+
+variable "network" {
+  description = "Subnets to stand in, with a way to the internet. null: outside any VPC."
+  type = object({
+    subnet_ids = set(string)
+    vpc_id     = string
+  })
+  default = null
+
+  validation {
+    condition     = alltrue([for network in var.network[*] : length(network.subnet_ids) >= 2])
+    error_message = "network.subnet_ids must be two or more, in different zones."
+  }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the policy that no right of the role may go beyond. null sets none."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = alltrue([for arn in var.permissions_boundary[*] : can(regex(":policy/", arn))])
+    error_message = "permissions_boundary must be the ARN of a policy."
+  }
 }
 
 variable "provisioned_concurrency" {

@@ -1,7 +1,10 @@
 locals {
   binary_media_types = ["image/*"]
-  needs_key          = var.usage_plan != null
-  stage_name         = "live"
+  is_private         = var.private != null
+  # Without a plan there is no key, and without a key anyone may call.
+  needs_key  = var.authorization == "API_KEY" && var.usage_plan != null
+  needs_iam  = var.authorization == "AWS_IAM"
+  stage_name = "live"
 
   access_log_fields = {
     apiKeyId           = "$context.identity.apiKeyId"
@@ -25,8 +28,11 @@ resource "aws_api_gateway_rest_api" "this" {
   # Bodies of these types reach the function as base64, byte for byte.
   binary_media_types = local.binary_media_types
 
+  policy = one(data.aws_iam_policy_document.private[*].json)
+
   endpoint_configuration {
-    types = ["REGIONAL"]
+    types            = [local.is_private ? "PRIVATE" : "REGIONAL"]
+    vpc_endpoint_ids = one(var.private[*].vpc_endpoint_ids)
   }
 
   lifecycle {
@@ -41,6 +47,8 @@ resource "aws_api_gateway_deployment" "this" {
   triggers = {
     binary_media_types = join(",", local.binary_media_types)
     body               = sha256(local.body)
+    # In hand-picked form, as the whole policy names the API itself.
+    private = jsonencode(var.private)
   }
 
   lifecycle {
@@ -49,6 +57,8 @@ resource "aws_api_gateway_deployment" "this" {
 }
 
 resource "aws_api_gateway_stage" "this" {
+  #checkov:skip=CKV2_AWS_29:firewall.tf attaches one unless the variable says no
+  #checkov:skip=CKV2_AWS_77:the rule set is attached by a dynamic block
   rest_api_id          = aws_api_gateway_rest_api.this.id
   deployment_id        = aws_api_gateway_deployment.this.id
   stage_name           = local.stage_name
@@ -67,22 +77,9 @@ resource "aws_api_gateway_method_settings" "this" {
 
   settings {
     metrics_enabled        = true
+    logging_level          = "ERROR"
+    data_trace_enabled     = false # requests hold strangers' pictures
     throttling_burst_limit = var.throttle.burst
     throttling_rate_limit  = var.throttle.rate
   }
-}
-
-resource "aws_cloudwatch_log_group" "this" {
-  name              = "/aws/apigateway/${var.name}"
-  kms_key_id        = var.kms_key_arn
-  retention_in_days = 365
-}
-
-resource "aws_lambda_permission" "this" {
-  statement_id  = "ApiGateway"
-  action        = "lambda:InvokeFunction"
-  function_name = var.function.name
-  qualifier     = var.function.alias
-  principal     = "apigateway.amazonaws.com"
-  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/${local.stage_name}/*"
 }

@@ -4,9 +4,12 @@ locals {
   _source  = yamldecode(file(var.openapi_file))
   _methods = ["delete", "get", "head", "options", "patch", "post", "put"]
 
-  _addition = {
-    security = (local.needs_key ? [{ api_key = [] }] : [])
+  _security = concat(
+    [for _ in range(local.needs_key ? 1 : 0) : { api_key = [] }],
+    [for _ in range(local.needs_iam ? 1 : 0) : { sigv4 = [] }],
+  )
 
+  _addition = {
     x-amazon-apigateway-request-validator = "all"
     x-amazon-apigateway-integration = {
       type                = "aws_proxy"
@@ -22,6 +25,9 @@ locals {
   _operations = {
     for path, item in local._source.paths : path => {
       for method, operation in item : method => merge(operation, local._addition, {
+        # A browser asks first, with neither key nor signature, whether a page may call.
+        security = [for scheme in local._security : scheme if method != "options"]
+        }, {
         for key, body in operation : key => merge(body, {
           content = { for type, media in body.content : type => media if endswith(type, "json") }
         }) if key == "requestBody"
@@ -36,8 +42,14 @@ locals {
     components = merge(local._source.components, {
       securitySchemes = {
         api_key = { type = "apiKey", name = "x-api-key", in = "header" }
+        sigv4 = {
+          type = "apiKey", name = "Authorization", in = "header"
+
+          x-amazon-apigateway-authtype = "awsSigv4"
+        }
       }
     })
+    x-amazon-apigateway-gateway-responses = local.gateway_responses
     x-amazon-apigateway-request-validators = {
       all = { validateRequestBody = true, validateRequestParameters = true }
     }

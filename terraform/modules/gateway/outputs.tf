@@ -16,3 +16,8 @@ output "log_group_name" {
   description = "Log group of the access logs."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "stage" {
+  description = "The API's name and its stage's, by which CloudWatch counts."
+  value       = { name = var.name, stage = aws_api_gateway_stage.this.stage_name }
+}

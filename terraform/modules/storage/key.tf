@@ -12,6 +12,9 @@ resource "aws_kms_alias" "this" {
 
 # In a key policy "*" is this key, not every key.
 data "aws_iam_policy_document" "key" {
+  #checkov:skip=CKV_AWS_109:in a key policy the resource is this key
+  #checkov:skip=CKV_AWS_111:in a key policy the resource is this key
+  #checkov:skip=CKV_AWS_356:in a key policy the resource is this key
   statement {
     sid       = "LetIamPoliciesDecide"
     actions   = ["kms:*"]
@@ -43,6 +46,24 @@ data "aws_iam_policy_document" "key" {
       test     = "ArnLike"
       variable = "kms:EncryptionContext:aws:logs:arn"
       values   = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*"]
+    }
+  }
+
+  # Alarms and budgets write to an encrypted topic.
+  statement {
+    sid       = "LetAlarmsOfThisAccountReachTheirTopic"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [local.account_id]
     }
   }
 }

@@ -5,11 +5,11 @@ mock_provider "aws" {
   source = "../testing/aws"
 }
 
-run "plans_with_dev_tfvars" {
+run "plans" {
   command = plan
 
   assert {
-    condition     = output.bucket_names.models == "kennel-dev-models-123456789012"
+    condition     = output.bucket_names.models == "${var.prefix}-models-123456789012"
     error_message = "Scripts read bucket names by role."
   }
 
@@ -19,11 +19,24 @@ run "plans_with_dev_tfvars" {
   }
 }
 
+run "keeps_what_is_dear_unless_told" {
+  command = plan
+
+  variables {
+    force_destroy = false
+  }
+
+  assert {
+    condition     = length(output.private_subnet_ids) == length(var.network.zones)
+    error_message = "The service root needs the private subnets."
+  }
+}
+
 run "leaves_the_account_setting_to_its_owner" {
   command = plan
 
   variables {
-    manage_api_gateway_account = false
+    manage_account_settings = false
   }
 
   assert {

@@ -9,11 +9,11 @@ variables {
   function_zip = "dev.tfvars" # the mock provider reads no zip: any file will do
 }
 
-run "plans_with_dev_tfvars" {
+run "plans" {
   command = plan
 
   assert {
-    condition     = output.endpoint_name == "kennel-dev" && output.function_name == "kennel-dev-invoke"
+    condition     = output.endpoint_name == var.prefix && output.function_name == "${var.prefix}-invoke"
     error_message = "Names must come from the prefix."
   }
 }
@@ -26,9 +26,9 @@ run "joins_endpoint_function_and_api" {
 
   assert {
     condition = output.log_group_names == {
-      endpoint = "/aws/sagemaker/Endpoints/kennel-dev"
-      function = "/aws/lambda/kennel-dev-invoke"
-      gateway  = "/aws/apigateway/kennel-dev"
+      endpoint = "/aws/sagemaker/Endpoints/${var.prefix}"
+      function = "/aws/lambda/${var.prefix}-invoke"
+      gateway  = "/aws/apigateway/${var.prefix}"
     }
     error_message = "Scripts find the logs of each part by its name."
   }

@@ -16,6 +16,7 @@ mock_resource "aws_api_gateway_rest_api" {
 
 mock_resource "aws_api_gateway_stage" {
   defaults = {
+    arn        = "arn:aws:apigateway:eu-west-1::/restapis/a1b2c3d4e5/stages/live"
     invoke_url = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live"
   }
 }
@@ -23,6 +24,18 @@ mock_resource "aws_api_gateway_stage" {
 mock_resource "aws_cloudwatch_log_group" {
   defaults = {
     arn = "arn:aws:logs:eu-west-1:123456789012:log-group:mocked"
+  }
+}
+
+mock_resource "aws_cloudwatch_metric_alarm" {
+  defaults = {
+    arn = "arn:aws:cloudwatch:eu-west-1:123456789012:alarm:mocked"
+  }
+}
+
+mock_resource "aws_appautoscaling_policy" {
+  defaults = {
+    arn = "arn:aws:autoscaling:eu-west-1:123456789012:scalingPolicy:1:resource/sagemaker/endpoint/mocked/variant/live:policyName/mocked"
   }
 }
 
@@ -68,5 +81,35 @@ mock_resource "aws_s3_bucket" {
 mock_resource "aws_sagemaker_endpoint" {
   defaults = {
     arn = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/mocked"
+  }
+}
+
+mock_resource "aws_iam_instance_profile" {
+  defaults = {
+    arn = "arn:aws:iam::123456789012:instance-profile/mocked"
+  }
+}
+
+mock_resource "aws_sns_topic" {
+  defaults = {
+    arn = "arn:aws:sns:eu-west-1:123456789012:mocked"
+  }
+}
+
+mock_resource "aws_wafv2_web_acl" {
+  defaults = {
+    arn = "arn:aws:wafv2:eu-west-1:123456789012:regional/webacl/mocked/1234abcd-12ab-34cd-56ef-1234567890ab"
+  }
+}
+
+mock_resource "aws_iam_openid_connect_provider" {
+  defaults = {
+    arn = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
+  }
+}
+
+mock_resource "aws_iam_policy" {
+  defaults = {
+    arn = "arn:aws:iam::123456789012:policy/mocked"
   }
 }

@@ -37,16 +37,16 @@ run "serves_the_release_isolated_encrypted_and_scaled" {
 
   assert {
     condition = (
-      aws_appautoscaling_target.this.resource_id == "endpoint/kennel-test/variant/live" &&
-      aws_appautoscaling_target.this.min_capacity == 1 &&
-      aws_appautoscaling_target.this.max_capacity == 4
+      aws_appautoscaling_target.this[0].resource_id == "endpoint/kennel-test/variant/live" &&
+      aws_appautoscaling_target.this[0].min_capacity == 1 &&
+      aws_appautoscaling_target.this[0].max_capacity == 4
     )
     error_message = "The endpoint's only variant must scale from 1 to 4."
   }
 
   assert {
     condition = alltrue([
-      for target in aws_appautoscaling_policy.this.target_tracking_scaling_policy_configuration :
+      for target in aws_appautoscaling_policy.this[0].target_tracking_scaling_policy_configuration :
       target.target_value == 4 && target.scale_in_cooldown == 60 && target.scale_out_cooldown == 60
     ])
     error_message = "Scaling must track 4 requests an instance with cooldowns of 60 s."
@@ -81,40 +81,4 @@ run "asks_no_key_for_disks_that_come_with_the_instance" {
     condition     = aws_sagemaker_endpoint_configuration.this.kms_key_arn == null
     error_message = "SageMaker refuses a key for an instance with its own disk."
   }
-}
-
-run "refuses_wrong_values" {
-  command = plan
-
-  variables {
-    image         = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/kennel/serve:latest"
-    instance_type = "c6i.xlarge"
-    model_data    = "s3://kennel-models/*.tar.gz"
-    name          = "Kennel"
-    scaling       = { min_instances = 0 } # only asynchronous endpoints scale to zero
-  }
-
-  expect_failures = [
-    var.image, var.instance_type, var.model_data, var.name, var.scaling,
-  ]
-}
-
-run "refuses_a_maximum_below_the_minimum" {
-  command = plan
-
-  variables {
-    scaling = { min_instances = 3, max_instances = 2 }
-  }
-
-  expect_failures = [var.scaling]
-}
-
-run "refuses_a_target_of_nothing" {
-  command = plan
-
-  variables {
-    scaling = { concurrent_requests = 0 }
-  }
-
-  expect_failures = [var.scaling]
 }

@@ -78,12 +78,16 @@ run "refuses_wrong_values" {
       arn  = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/*"
       name = "kennel-test"
     }
+    kms_key_arn          = "alias/kennel"
+    name                 = "Kennel"
+    network              = { vpc_id = "vpc-1", subnet_ids = ["subnet-1"] }
     reserved_concurrency = 0
     zip_file             = "missing.zip"
   }
 
   expect_failures = [
-    var.architecture, var.endpoint, var.reserved_concurrency, var.zip_file,
+    var.architecture, var.endpoint, var.kms_key_arn, var.name, var.network,
+    var.reserved_concurrency, var.zip_file,
   ]
 }
 
@@ -105,4 +109,64 @@ run "refuses_to_keep_fewer_than_none_warm" {
   }
 
   expect_failures = [var.provisioned_concurrency]
+}
+
+run "keeps_more_warm_when_busy_on_request" {
+  variables {
+    most_provisioned = 8
+  }
+
+  assert {
+    condition = (
+      aws_lambda_provisioned_concurrency_config.scaled[0].qualifier == "live" &&
+      length(aws_lambda_provisioned_concurrency_config.live) == 0 &&
+      aws_appautoscaling_target.this[0].resource_id == "function:kennel-test-invoke:live" &&
+      aws_appautoscaling_target.this[0].min_capacity == 3 &&
+      aws_appautoscaling_target.this[0].max_capacity == 8
+    )
+    error_message = "Autoscaling must move between what is set and the most."
+  }
+}
+
+run "refuses_to_scale_above_what_is_reserved" {
+  command = plan
+
+  variables {
+    most_provisioned = 11
+  }
+
+  expect_failures = [var.most_provisioned]
+}
+
+run "stands_in_a_vpc_on_request" {
+  variables {
+    network = { vpc_id = "vpc-1", subnet_ids = ["subnet-1", "subnet-2"] }
+  }
+
+  assert {
+    condition = (
+      one(aws_lambda_function.this.vpc_config).subnet_ids == toset(["subnet-1", "subnet-2"]) &&
+      aws_vpc_security_group_egress_rule.https[0].to_port == 443
+    )
+    error_message = "The function must stand in the given subnets, with HTTPS to go out."
+  }
+
+  assert {
+    condition = (
+      data.aws_iam_policy_document.network[0].statement[1].effect == "Deny" &&
+      data.aws_iam_policy_document.network[0].statement[1].actions ==
+      data.aws_iam_policy_document.network[0].statement[0].actions
+    )
+    error_message = "What Lambda may do for the function, its code must not."
+  }
+}
+
+run "refuses_a_boundary_that_is_no_policy" {
+  command = plan
+
+  variables {
+    permissions_boundary = "arn:aws:iam::123456789012:role/kennel"
+  }
+
+  expect_failures = [var.permissions_boundary]
 }

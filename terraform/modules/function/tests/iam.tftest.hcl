@@ -52,7 +52,7 @@ run "role_invokes_one_endpoint_and_nothing_else" {
 
   assert {
     condition = (
-      data.aws_iam_policy_document.permissions.source_policy_documents == null &&
+      length(data.aws_iam_policy_document.permissions.source_policy_documents) == 0 &&
       data.aws_iam_policy_document.permissions.override_policy_documents == null
     )
     error_message = "No other document may flow into this one."

@@ -125,14 +125,3 @@ run "guards_logs_and_throttles_the_stage" {
     error_message = "The key must belong to a plan with a quota and a rate."
   }
 }
-
-run "refuses_wrong_values" {
-  command = plan
-
-  variables {
-    openapi_file = "missing.yaml"
-    throttle     = { rate = -1 }
-  }
-
-  expect_failures = [var.openapi_file, var.throttle]
-}

@@ -1,0 +1,80 @@
+variable "data_uri" {
+  description = "Folder of the data, s3://bucket/prefix."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = can(regex(
+      "^s3://[a-z0-9][a-z0-9.-]+/[A-Za-z0-9][A-Za-z0-9./_-]*[A-Za-z0-9/]$", var.data_uri
+    ))
+    error_message = "data_uri must be s3://bucket/prefix, without wildcards."
+  }
+}
+
+variable "image" {
+  description = "Training image in ECR, by digest (...@sha256:...)."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition = can(regex(
+      "^[0-9]{12}\\.dkr\\.ecr\\.[a-z0-9-]+\\.amazonaws\\.com(\\.cn)?/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$",
+      var.image
+    ))
+    error_message = "image must be an ECR image by digest (...@sha256:...): a tag can move."
+  }
+}
+
+variable "max_minutes" {
+  description = "Every node ends after this time, finished or not."
+  type        = number
+  default     = 360
+  nullable    = false
+
+  validation {
+    condition = (var.max_minutes >= 10 && var.max_minutes <= 2880 &&
+      floor(var.max_minutes) == var.max_minutes
+    )
+    error_message = "max_minutes must be a whole number from 10 to 2880 (two days)."
+  }
+}
+
+variable "nodes" {
+  description = "Instances in a run."
+  type        = number
+  default     = 2
+  nullable    = false
+
+  validation {
+    condition     = var.nodes >= 1 && var.nodes <= 64 && floor(var.nodes) == var.nodes
+    error_message = "nodes must be a whole number from 1 to 64."
+  }
+}
+
+variable "output" {
+  description = "Where results go: a bucket, and the one prefix that nodes may write."
+  type = object({
+    bucket = string
+    prefix = optional(string, "fleet")
+  })
+  nullable = false
+
+  validation {
+    condition = (can(regex("^[a-z0-9][a-z0-9._/-]*[a-z0-9]$", var.output.prefix)) &&
+      !strcontains(var.output.bucket, "*")
+    )
+    error_message = "output.prefix must be a plain folder, without a slash at its ends."
+  }
+}
+
+variable "processes_per_node" {
+  description = "Processes of the trainer on a node: a number, or gpu for one a GPU."
+  type        = string
+  default     = "gpu"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^(gpu|[1-9][0-9]?)$", var.processes_per_node))
+    error_message = "processes_per_node must be gpu or a number from 1 to 99."
+  }
+}

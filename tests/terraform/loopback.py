@@ -1,0 +1,155 @@
+"""SageMaker's control plane on loopback, so far as a release meets it.
+
+moto has all the services but not UpdateEndpoint, and its endpoints never fail. What AWS does in an
+update is added here: it refuses another instance type while autoscaling holds the variant, it
+resets the count to the configuration's, and it ends a failed deployment in service on the old
+configuration.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from moto.applicationautoscaling import applicationautoscaling_backends
+from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
+from moto.core.responses import ActionResult
+from moto.sagemaker.exceptions import ValidationError
+from moto.sagemaker.models import SageMakerModelBackend
+from moto.sagemaker.responses import SageMakerResponse
+from moto.server import ThreadedMotoServer
+
+ACCOUNT, REGION = "123456789012", "eu-west-1"
+SERVICES = (
+    "applicationautoscaling", "cloudwatch", "ec2", "iam", "logs", "sagemaker", "sts",
+)  # fmt: skip
+
+
+@dataclass
+class Aws:
+    """The fake as tests see it."""
+
+    url: str
+    rolls_back: bool = False
+    calls: list[str] = field(default_factory=list)
+    deployment: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def sagemaker(self) -> SageMakerModelBackend:
+        from moto.sagemaker.models import sagemaker_backends
+
+        return sagemaker_backends[ACCOUNT][REGION]
+
+    def scale(self, endpoint: str, count: int) -> None:
+        """What autoscaling does in a busy hour."""
+        [variant] = self.sagemaker.endpoints[endpoint].production_variants
+        variant["DesiredInstanceCount"] = variant["CurrentInstanceCount"] = count
+
+    def update(self, name: str, new: str) -> None:
+        endpoint = self.sagemaker.endpoints[name]
+        variants = self.sagemaker.describe_endpoint_config(new)["ProductionVariants"]
+        [old] = self.sagemaker.describe_endpoint_config(endpoint.endpoint_config_name)[
+            "ProductionVariants"
+        ]
+        targets = applicationautoscaling_backends[ACCOUNT][REGION].targets
+        registered = any(targets.values())
+        if registered and variants[0]["InstanceType"] != old["InstanceType"]:
+            raise ValidationError(message="The variant is registered with autoscaling")
+        if not self.rolls_back:
+            endpoint.endpoint_config_name = new
+            endpoint.production_variants = endpoint._process_production_variants(variants)
+
+
+@contextmanager
+def serve() -> Iterator[Aws]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    aws = Aws(f"http://{host}:{port}")
+    undo = [*complete(aws), *record(aws)]
+    try:
+        yield aws
+    finally:
+        for kind, name, method in reversed(undo):
+            setattr(kind, name, method) if method else delattr(kind, name)
+        server.stop()
+
+
+Patch = tuple[type, str, Any]
+
+
+def present(answer: dict[str, Any]) -> dict[str, Any]:
+    """AWS leaves out what was not given; moto answers with empty values."""
+    return {name: value for name, value in answer.items() if value not in (None, {}, [])}
+
+
+def complete(aws: Aws) -> Iterator[Patch]:
+    """Add what moto lacks."""
+
+    create_endpoint_as_moto_does = SageMakerResponse.create_endpoint
+    describe_endpoint_as_moto_does = SageMakerResponse.describe_endpoint
+
+    def create_endpoint(self: SageMakerResponse) -> ActionResult:
+        aws.deployment[self._get_param("EndpointName")] = self._get_param("DeploymentConfig")
+        return create_endpoint_as_moto_does(self)
+
+    def describe_endpoint(self: SageMakerResponse) -> ActionResult:
+        answer = describe_endpoint_as_moto_does(self)
+        deployment = aws.deployment[self._get_param("EndpointName")]
+        return ActionResult(present({**answer.result, "LastDeploymentConfig": deployment}))
+
+    def update_endpoint(self: SageMakerResponse) -> ActionResult:
+        name = self._get_param("EndpointName")
+        aws.update(name, self._get_param("EndpointConfigName"))
+        aws.deployment[name] = self._get_param("DeploymentConfig")
+        return ActionResult({"EndpointArn": aws.sagemaker.endpoints[name].arn})
+
+    describe_config_as_moto_does = SageMakerResponse.describe_endpoint_config
+
+    def describe_endpoint_config(self: SageMakerResponse) -> ActionResult:
+        return ActionResult(present(describe_config_as_moto_does(self).result))
+
+    create = SageMakerResponse.create_model
+
+    def create_model(self: SageMakerResponse) -> ActionResult:
+        answer = create(self)
+        model = aws.sagemaker.describe_model(self._get_param("ModelName"))
+        model.enable_network_isolation = self._get_param("EnableNetworkIsolation")
+        model.vpc_config = self._get_param("VpcConfig")
+        return answer
+
+    def list_tags_for_resource(_: ApplicationAutoScalingResponse) -> str:
+        return '{"Tags": {}}'
+
+    for kind, method in (
+        (SageMakerResponse, create_endpoint),
+        (SageMakerResponse, create_model),
+        (SageMakerResponse, describe_endpoint),
+        (SageMakerResponse, describe_endpoint_config),
+        (SageMakerResponse, update_endpoint),
+        (ApplicationAutoScalingResponse, list_tags_for_resource),
+    ):
+        yield kind, method.__name__, vars(kind).get(method.__name__)
+        setattr(kind, method.__name__, method)
+
+
+RECORDED = {
+    SageMakerResponse: ["create_endpoint_config", "update_endpoint", "delete_endpoint_config"],
+    ApplicationAutoScalingResponse: ["register_scalable_target", "deregister_scalable_target"],
+}
+
+
+def record(aws: Aws) -> Iterator[Patch]:
+    """Note the calls whose order a release depends on."""
+
+    def noting(name: str, method: Any) -> Any:
+        def noted(self: Any) -> Any:
+            aws.calls.append(name)
+            return method(self)
+
+        return noted
+
+    for kind, names in RECORDED.items():
+        for name in names:
+            yield kind, name, getattr(kind, name)
+            setattr(kind, name, noting(name, getattr(kind, name)))

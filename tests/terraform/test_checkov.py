@@ -1,0 +1,165 @@
+"""checkov finds nothing in HCL, plans, Dockerfiles, workflows and files that could hold secrets.
+
+What is skipped has its reason beside it, or in .checkov.yaml.
+"""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.terraform.conftest import TERRAFORM, Environment
+
+# A first plan does not know the ARN of the key, subnet or group that it makes, and checkov takes
+# unknown for missing. The scan of the code sees the argument.
+UNKNOWN_IN_PLANS = {
+    "CKV2_AWS_5": "which group is attached to what is known after apply",
+    "CKV_AWS_158": "the log groups' key is known after apply",
+    "CKV_AWS_187": "the notebook's key is known after apply",
+    "CKV_AWS_22": "the notebook's key is known after apply",
+    "CKV_AWS_306": "the notebook's subnet is known after apply",
+}
+
+Report = dict[str, Any]
+
+
+def scan(checkov: str, env: Environment, *arguments: str) -> Report:
+    """What checkov says, added up over its frameworks."""
+    command = [checkov, "--config-file", ".checkov.yaml", "--output", "json", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout, done.stderr
+    reports = [each for each in documents(done.stdout) if "results" in each]
+    counts = {
+        kind: sum(each["summary"][kind] for each in reports)
+        for kind in ("passed", "failed", "skipped", "parsing_errors")
+    }
+    failed = [
+        f"{check['check_id']} {check['resource']}: {check['check_name']}"
+        for each in reports
+        for check in each["results"]["failed_checks"]
+    ]
+    print(f"checkov {' '.join(arguments[:4])}: {counts}")
+    return {**counts, "failures": failed}
+
+
+def documents(text: str) -> list[Report]:
+    """checkov prints one JSON text for each folder, a list where there are several frameworks."""
+    found: list[Report] = []
+    while text.strip():
+        said, end = json.JSONDecoder().raw_decode(text.strip())
+        found += said if isinstance(said, list) else [said]
+        text = text.strip()[end:]
+    return found
+
+
+def skipped_everywhere() -> list[str]:
+    settings = yaml.safe_load(ROOT.joinpath(".checkov.yaml").read_text())
+    return list(settings["skip-check"])
+
+
+def test_code_passes(checkov: str, offline: Environment) -> None:
+    report = scan(checkov, offline, "-d", "terraform", "--framework", "terraform")
+    assert not report["failures"]
+    assert not report["parsing_errors"]
+    assert report["passed"] > 500
+
+
+@pytest.mark.slow
+def test_plans_pass(checkov: str, offline: Environment, plan_files: dict[str, Path]) -> None:
+    for name, path in plan_files.items():
+        report = scan(
+            checkov,
+            offline,
+            *("-f", str(path), "--framework", "terraform_plan"),
+            *("--repo-root-for-plan-enrichment", "terraform"),
+            *("--skip-check", ",".join([*skipped_everywhere(), *UNKNOWN_IN_PLANS])),
+        )
+        assert not report["failures"], name
+        assert report["passed"] > 20
+
+
+def test_images_workflows_and_secrets_pass(checkov: str, offline: Environment) -> None:
+    for arguments in (
+        ["-d", "images", "--framework", "dockerfile"],
+        ["-d", ".github", "--framework", "github_actions"],
+        [*("-d", "terraform", "-d", "functions", "-d", "images"), "--framework", "secrets"],
+    ):
+        if not ROOT.joinpath(arguments[1]).exists():
+            continue
+        assert not scan(checkov, offline, *arguments)["failures"]
+
+
+def test_each_skip_has_a_reason() -> None:
+    for path in TERRAFORM.rglob("*.tf"):
+        for line in path.read_text().splitlines():
+            if "checkov:skip" in line:
+                assert re.search(r"checkov:skip=CKV2?_\w+:\S.{15,}", line), f"{path}: {line}"
+    settings = ROOT.joinpath(".checkov.yaml").read_text()
+    assert len(skipped_everywhere()) == len(re.findall(r"- CKV\w+ +# \S.{15,}", settings))
+
+
+BROKEN = """
+resource "aws_sagemaker_endpoint" "no_way_back" {
+  name                 = "broken"
+  endpoint_config_name = "broken"
+}
+
+resource "aws_sagemaker_endpoint_configuration" "random" {
+  kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+  production_variants {
+    model_name             = "broken"
+    instance_type          = "ml.m5.large"
+    initial_instance_count = 1
+  }
+}
+
+resource "aws_sagemaker_notebook_instance" "open" {
+  name                   = "broken"
+  role_arn               = "arn:aws:iam::123456789012:role/broken"
+  instance_type          = "ml.t3.medium"
+  direct_internet_access = "Enabled"
+}
+
+resource "aws_lambda_provisioned_concurrency_config" "latest" {
+  function_name                     = "broken"
+  qualifier                         = "$LATEST"
+  provisioned_concurrent_executions = 1
+}
+"""
+
+
+def test_our_own_checks_find_what_they_are_for(
+    checkov: str, offline: Environment, tmp_path: Path
+) -> None:
+    tmp_path.joinpath("main.tf").write_text(BROKEN)
+    wanted = ["CKV_KENNEL_1", "CKV_KENNEL_2", "CKV_KENNEL_3", "CKV_KENNEL_4"]
+    report = scan(
+        checkov, offline, "-d", str(tmp_path), "--framework", "terraform", "-c", ",".join(wanted)
+    )
+    assert sorted(failure.split()[0] for failure in report["failures"]) == wanted
+
+
+def test_what_is_warm_is_within_what_is_reserved(plans: dict[str, Any]) -> None:
+    """Two resources that checkov does not see together; the provider lets it through."""
+    for name in ("service-dev", "service-prod"):
+        modules = plans[name]["planned_values"]["root_module"]["child_modules"]
+        resources = [each for module in modules for each in module["resources"]]
+        values = {each["type"]: each.get("values", {}) for each in resources}
+        reserved = values["aws_lambda_function"]["reserved_concurrent_executions"]
+        warm = values.get("aws_lambda_provisioned_concurrency_config", {})
+        assert warm.get("provisioned_concurrent_executions", 0) <= reserved
+
+
+def test_models_are_isolated(plans: dict[str, Any]) -> None:
+    for name in ("service-dev", "service-prod"):
+        modules = plans[name]["planned_values"]["root_module"]["child_modules"]
+        resources = [each for module in modules for each in module["resources"]]
+        models = [each["values"] for each in resources if each["type"] == "aws_sagemaker_model"]
+        assert models
+        assert all(model["enable_network_isolation"] for model in models)

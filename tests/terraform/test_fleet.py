@@ -1,0 +1,117 @@
+"""The fleet's boot script, run as a node would run it, with stand-ins for what it calls."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.terraform.conftest import TERRAFORM
+
+TEMPLATE = TERRAFORM / "modules/fleet/user_data.sh.tftpl"
+VALUES = {
+    "data_uri": "s3://kennel-data/dogs",
+    "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/kennel/train@sha256:2c26",
+    "log_group": "/kennel/kennel-test/fleet",
+    "max_minutes": "360",
+    "nodes": "2",
+    "output_uri": "s3://kennel-models/fleet",
+    "port": "29400",
+    "processes": "gpu",
+    "region": "eu-west-1",
+    "registry": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
+    "run_arguments": "--gpus all",
+}
+# Each writes its call down; what it prints or how it ends is up to the test.
+STAND_IN = '#!/bin/bash\necho "$(basename "$0") $*" >> "$CALLS"\n'
+CURL = """case "$*" in
+  */instance-id) echo i-1 ;;
+  */local-ipv4) echo 10.20.0.7 ;;
+  */ami-launch-index) echo "$RANK_OF_NODE" ;;
+  */reservation-id) echo r-1 ;;
+  *) echo token ;;
+esac
+"""
+AWS = """case "$*" in
+  "s3 cp - "*) cat > /dev/null ;;
+  *"/rendezvous - "*) echo 10.20.0.7 ;;
+  "s3 sync s3://"*) exit "${SYNC_STATUS:-0}" ;;
+esac
+"""
+DOCKER = '[ "$1" != run ] || exit "${TRAINER_STATUS:-0}"\n'
+
+
+def rendered() -> str:
+    return re.sub(r"\$\{(\w+)\}", lambda found: VALUES[found[1]], TEMPLATE.read_text())
+
+
+def boot(folder: Path, **settings: str) -> tuple[int, list[str]]:
+    """How the script ends, and what it calls."""
+    tools = folder / "bin"
+    tools.mkdir()
+    bodies = {"aws": AWS, "curl": CURL, "docker": DOCKER, "shutdown": "", "mkdir": "", "tar": ""}
+    for name, body in bodies.items():
+        tools.joinpath(name).write_text(STAND_IN + body)
+        tools.joinpath(name).chmod(0o755)
+    calls = folder / "calls"
+    env = {"PATH": f"{tools}:{os.environ['PATH']}", "CALLS": str(calls), "RANK_OF_NODE": "0"}
+    done = subprocess.run(
+        ["bash", "-c", rendered()],
+        env=env | settings,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.returncode, calls.read_text().splitlines()
+
+
+def test_shellcheck_has_nothing_to_say(tmp_path: Path) -> None:
+    tmp_path.joinpath("user_data.sh").write_text(rendered())
+    notebook = TERRAFORM / "modules/notebook/on_start.sh.tftpl"
+    tmp_path.joinpath("on_start.sh").write_text(
+        notebook.read_text().replace("${idle_minutes}", "60")
+    )
+    for name in ("user_data.sh", "on_start.sh"):
+        command = ["shellcheck", "--shell", "bash", str(tmp_path / name)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout
+
+
+def test_the_deadline_is_set_before_anything_else(tmp_path: Path) -> None:
+    _, calls = boot(tmp_path)
+    assert calls[0].startswith("shutdown -h +360")
+
+
+def test_the_first_node_says_where_it_is_and_keeps_the_model(tmp_path: Path) -> None:
+    status, calls = boot(tmp_path)
+    assert status == 0
+    said = "\n".join(calls)
+    assert "aws s3 cp - s3://kennel-models/fleet/r-1/rendezvous" in said
+    assert "--nnodes 2 --nproc-per-node gpu" in said
+    assert "--rdzv-endpoint 10.20.0.7:29400 -m trainer train" in said
+    assert "aws s3 cp /opt/ml/model.tar.gz s3://kennel-models/fleet/r-1/model.tar.gz" in said
+    assert calls[-1] == "shutdown -h now"
+
+
+def test_another_node_joins_the_first_and_keeps_only_its_own(tmp_path: Path) -> None:
+    status, calls = boot(tmp_path, RANK_OF_NODE="1")
+    assert status == 0
+    said = "\n".join(calls)
+    assert "--rdzv-endpoint 10.20.0.7:29400" in said
+    assert "model.tar.gz" not in said
+    assert "s3://kennel-models/fleet/r-1/output/1" in said
+
+
+@pytest.mark.parametrize("fault", ["TRAINER_STATUS", "SYNC_STATUS"])
+def test_a_node_ends_when_something_fails(tmp_path: Path, fault: str) -> None:
+    status, calls = boot(tmp_path, **{fault: "3"})
+    assert status == 3
+    assert calls[-1] == "shutdown -h now"
+    assert not [call for call in calls if "model.tar.gz" in call]
+
+
+def test_a_failed_trainer_leaves_its_report(tmp_path: Path) -> None:
+    _, calls = boot(tmp_path, TRAINER_STATUS="1")
+    assert [call for call in calls if "s3 sync /opt/ml/output" in call]
