@@ -5,17 +5,14 @@ The real provider applies the endpoint module to moto, to which loopback.py adds
 
 import subprocess
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import missing
 from tests.terraform.conftest import TERRAFORM, Environment, call
 
-try:
+if TYPE_CHECKING:  # moto takes seconds to import, which collection need not wait for
     from tests.terraform import loopback
-except ImportError as error:
-    loopback = None  # type: ignore[assignment]
-    WITHOUT = str(error)
 
 
 ROOT = """
@@ -51,8 +48,8 @@ module "endpoint" {{
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator["loopback.Aws"]:
-    if loopback is None:
-        missing(f"moto ({WITHOUT})", "releases were")
+    from tests.terraform import loopback
+
     with loopback.serve() as fake:
         yield fake
 
@@ -69,6 +66,8 @@ def run(
 ) -> Apply:
     """Runs a Terraform command with the values of a release."""
     folder = tmp_path_factory.mktemp("release")
+    from tests.terraform import loopback
+
     services = "\n".join(f'    {name} = "{aws.url}"' for name in loopback.SERVICES)
     text = ROOT.format(endpoints=services, modules=TERRAFORM / "modules", digest="2c26" * 16)
     folder.joinpath("main.tf").write_text(text)
