@@ -39,6 +39,12 @@ LOCKS = (
     Lock(TORCH, ("requirements/torch.in",), constraints=(DEV,)),
     Lock("images/serve/requirements.lock", ("images/serve/requirements.in",), IMAGE, (DEV,)),
     Lock(
+        "images/serve/requirements-gpu.lock",
+        ("images/serve/requirements-gpu.in",),
+        IMAGE,
+        (DEV, TORCH, "images/serve/requirements.lock"),
+    ),
+    Lock(
         "images/train/requirements.lock",
         ("images/train/requirements.in", "requirements/torch.in"),
         IMAGE,

@@ -1,12 +1,14 @@
 """SageMaker's contract with the inference container, over HTTP against a real server process."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.conftest import Serve, free_port, listening, wait_for
+from tests.contract.server.conftest import Served
 
 ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 
@@ -14,6 +16,12 @@ ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
 @pytest.fixture
 def picture(pictures: Path) -> bytes:
     return min(pictures.glob("test/*/*")).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def server(trained: Path) -> Iterator[httpx.Client]:
+    with Served(trained) as served:
+        yield served.client
 
 
 def test_ping_is_empty_and_ok(server: httpx.Client) -> None:

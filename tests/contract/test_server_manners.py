@@ -3,21 +3,29 @@
 import http.client
 import json
 import signal
-import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.conftest import Serve, free_port, wait_for
+from tests.contract.server import manners
+from tests.contract.server.conftest import Served
+from tests.fuzz.targets import fuzz_heads, fuzz_server
 
 
 @pytest.fixture
 def picture(pictures: Path) -> bytes:
     return min(pictures.glob("test/*/*.jpg")).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def server(trained: Path) -> Iterator[httpx.Client]:
+    with Served(trained) as served:
+        yield served.client
 
 
 def test_the_request_id_goes_through_and_is_made_where_there_is_none(
@@ -131,34 +139,75 @@ def test_sigterm_under_load_loses_no_accepted_request(
     assert len(broken) <= len(askers)
 
 
-@pytest.mark.parametrize(
-    "bytes_",
-    [
-        b"GARBAGE\r\n\r\n",
-        b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-        b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nshort",
-    ],
-)
-def test_a_broken_client_does_not_hurt_the_next_one(
-    server: httpx.Client, picture: bytes, bytes_: bytes
+def test_bodies_that_are_too_much_together_are_refused_before_they_are_read(
+    trained: Path, serve: Serve, picture: bytes
 ) -> None:
-    with socket.create_connection((server.base_url.host, server.base_url.port or 80)) as client:
-        client.sendall(bytes_)
-        client.settimeout(1)
-        with suppress(TimeoutError):  # it waits for the rest, as it should
-            assert not client.recv(100).startswith(b"HTTP/1.1 5")
-    assert server.post("/invocations", content=picture).status_code == 200
+    port = free_port()
+    process = serve(trained, port, KENNEL_MOST_MB_INSIDE="6")
+    wait_for(f"http://127.0.0.1:{port}/ping", process)
+    address = manners.Address("127.0.0.1", port, picture)
+    with address.connected() as client:
+        client.sendall(address.head(length=5_000_000) + bytes(4_000_000))
+        time.sleep(0.5)
+        began = time.monotonic()
+        with address.connected() as other:
+            other.sendall(address.head(length=5_000_000))
+            answer = other.recv(1000)
+        assert time.monotonic() - began < 0.5
+    assert answer.startswith(b"HTTP/1.1 429")
+    assert b"retry-after: 1" in answer.lower()
+    assert address.ask(picture)[0] == 200
 
 
-def test_expect_100_continue_is_answered(server: httpx.Client, picture: bytes) -> None:
-    head = (
-        f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: {len(picture)}\r\n"
-        "Expect: 100-continue\r\nConnection: close\r\n\r\n"
-    )
-    with socket.create_connection((server.base_url.host, server.base_url.port or 80)) as client:
-        client.settimeout(10)
-        client.sendall(head.encode())
-        assert client.recv(100).startswith(b"HTTP/1.1 100")
-        client.sendall(picture)
-        assert client.recv(100).startswith(b"HTTP/1.1 200")
+def test_batch_transform_may_send_what_it_was_told_to_send(
+    trained: Path, serve: Serve, picture: bytes
+) -> None:
+    port = free_port()
+    job = {"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}
+    process = serve(trained, port, SAGEMAKER_MAX_CONCURRENT_TRANSFORMS="200", **job)
+    wait_for(f"http://127.0.0.1:{port}/ping", process)
+    address = manners.Address("127.0.0.1", port, picture)
+    parameters = json.loads(address.ask(b"", "/execution-parameters")[2])
+    assert parameters["MaxPayloadInMB"] == 100
+    assert parameters["MaxConcurrentTransforms"] == 50
+    assert address.ask(picture + bytes(8_000_000))[0] == 200
+
+
+@pytest.fixture(scope="module")
+def impatient(trained: Path) -> Iterator[Served]:
+    """A server that gives slow clients little time."""
+    with Served(trained, environment=manners.ENVIRONMENT) as served:
+        yield served
+        served.process.terminate()
+        assert served.process.wait(10) == 0
+
+
+@pytest.fixture(scope="module")
+def address(impatient: Served, pictures: Path) -> manners.Address:
+    picture = min(pictures.glob("test/*/*.jpg")).read_bytes()
+    return manners.Address("127.0.0.1", impatient.port, picture)
+
+
+@pytest.mark.parametrize("check", manners.CHECKS, ids=lambda check: check.__name__)
+def test_manners_at_the_socket(
+    address: manners.Address, check: Callable[[manners.Address], None]
+) -> None:
+    check(address)
+
+
+def test_mangled_pictures_are_refused_and_leave_nothing_behind(impatient: Served) -> None:
+    """A share of what `make fuzz` sends."""
+    pid = impatient.process.pid
+    answered = fuzz_server(impatient.port, pid, seed=1, shares=2, clients=2)
+    assert answered.growth_mb < 32, answered
+    fuzz_heads(impatient.port, seed=1, count=100)
+    assert impatient.process.poll() is None
+
+
+def test_sigterm_fails_nobody_in_flight(trained: Path, serve: Serve, picture: bytes) -> None:
+    port = free_port()
+    process = serve(trained, port)
+    wait_for(f"http://127.0.0.1:{port}/ping", process)
+    address = manners.Address("127.0.0.1", port, picture)
+    manners.sigterm_fails_nobody_in_flight(address, process.terminate)
+    assert process.wait(10) == 0

@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
+from typing import NoReturn
 
 import uvicorn
 import uvloop
 
-from server import app, artifact, cpu, log, metrics, pictures
-from server.artifact import Artifact
-from server.errors import StartError
+from server import app, cpu, handlers, log, memory, metrics
+from server.errors import HandlerError, StartError
+from server.handlers import Handler
 from server.pipeline import Pipeline
+from server.protocol import Impatient
 from server.settings import Settings
 
 logger = logging.getLogger("server")
@@ -22,44 +25,33 @@ def serve() -> int:
     """Load, warm up, then listen: whoever can connect gets an answer."""
     try:
         settings = Settings.read()
-        model = artifact.load(settings.model, int8=cpu.has_int8())
+        handler = handlers.load(settings)
         listener = listen(settings)
     except StartError as error:
-        logger.error("cannot start: %s", error)
+        trace = error.__cause__ if isinstance(error, HandlerError) else None
+        logger.error("cannot start: %s", error, exc_info=trace)
         return 1
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run(settings, model, listener))
+        return runner.run(run(settings, handler, listener))
 
 
-async def run(settings: Settings, model: Artifact, listener: socket.socket) -> int:
+async def run(settings: Settings, handler: Handler, listener: socket.socket) -> int:
     """Serve until told to end (0) or until the engine is beyond help (1)."""
-    from server.engine import OpenVino  # noqa: PLC0415 - loaded for a model that is whole
-
-    pipeline = Pipeline(
-        settings,
-        lambda content: pictures.decode(content, model.resize, model.size),
-        OpenVino(model, settings.streams),
-    )
-    await pipeline.probe(model.size)
+    pipeline = Pipeline(settings, handler)
+    await pipeline.probe()
     if settings.metrics_port is not None:
         metrics.serve(settings.metrics_port)
-    logger.info(
-        "ready",
-        extra={
-            "model": model.name,
-            "version": model.version,
-            "precision": model.precision,
-            "cores": cpu.allowance(),
-        },
-    )
+    logger.info("ready", extra=handler.facts | {"cores": cpu.allowance()})
+    Impatient.seconds = settings.upload_seconds
     config = uvicorn.Config(
-        app.create(model, settings, pipeline),
-        http="httptools",
+        app.create(settings, pipeline),
+        http=Impatient,
         ws="none",
         access_log=False,
         log_config=None,
         log_level="warning",
         backlog=1024,
+        timeout_keep_alive=75,  # longer than any caller keeps one, lest it ends as they write
         timeout_graceful_shutdown=25,  # SageMaker kills after 30 seconds
     )
     server = uvicorn.Server(config)
@@ -88,13 +80,20 @@ def listen(settings: Settings) -> socket.socket:
 
 def main() -> int:
     log.configure()
+    memory.keep_freed()
     # To end when told to is success. Uvicorn finishes what is in flight, then hands the signal on.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda *_: end(0))
     if sys.argv[1:] == ["serve"]:
         return serve()
     print("usage: python -m server serve", file=sys.stderr)
     return 2
 
 
+def end(code: int) -> NoReturn:
+    """Without waiting for threads, as sys.exit would: an engine that hangs never ends."""
+    logging.shutdown()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

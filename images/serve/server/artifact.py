@@ -10,6 +10,7 @@ from server.errors import ArtifactError
 
 SCHEMA_VERSION = 1
 MANIFEST = "manifest.json"
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Artifact:
     resize: int
     precision: str
     graph: Path
+    architecture: str
+    weights: Path
 
 
 def load(folder: Path, *, int8: bool = False) -> Artifact:
@@ -60,6 +63,8 @@ def checked(folder: Path, manifest: dict[str, Any], *, int8: bool) -> Artifact:
         resize=manifest["input"]["resize"],
         precision=engine["precision"],
         graph=folder / engine["file"],
+        architecture=manifest["architecture"],
+        weights=folder / WEIGHTS,
     )
 
 

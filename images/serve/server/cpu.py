@@ -7,6 +7,8 @@ from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 INT8 = {"avx512_vnni", "avx_vnni", "amx_int8"}
+BF16 = {"avx512_bf16", "amx_bf16"}
+INFORMATION = Path("/proc/cpuinfo")
 
 
 def allowance(cgroup: Path = CGROUP) -> float:
@@ -31,13 +33,22 @@ def whole_cores() -> int:
     return max(1, round(allowance()))
 
 
-def has_int8(information: Path = Path("/proc/cpuinfo")) -> bool:
+def has_int8(information: Path = INFORMATION) -> bool:
     """Instructions for int8. Without them it is hardly faster, and sums can overflow."""
+    return bool(INT8 & flags(information))
+
+
+def has_bf16(information: Path = INFORMATION) -> bool:
+    """Instructions for bf16. Without them it is slower than fp32."""
+    return bool(BF16 & flags(information))
+
+
+def flags(information: Path) -> set[str]:
     try:
-        flags = re.search(r"^flags\s*:(.*)$", information.read_text(), re.MULTILINE)
+        found = re.search(r"^flags\s*:(.*)$", information.read_text(), re.MULTILINE)
     except OSError:
-        return False
-    return bool(flags and INT8 & set(flags[1].split()))
+        return set()
+    return set(found[1].split()) if found else set()
 
 
 def streams() -> int:

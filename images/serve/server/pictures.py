@@ -12,8 +12,10 @@ from server.errors import TooLarge, Unreadable, Unsupported
 FORMATS = ("JPEG", "PNG", "WEBP")
 MOST_PIXELS = 50_000_000
 
-# Pillow's own, higher pixel limit only warns; ours comes first and says what to do.
+# Pillow's own, higher pixel limit only warns; ours comes first and says what to do. Its warnings
+# of damaged EXIF data are for those who made the picture, not for whoever reads our log.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", module="PIL")
 
 
 def decode(content: bytes, resize: int, size: int) -> NDArray[np.uint8]:

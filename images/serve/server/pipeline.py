@@ -1,32 +1,38 @@
-"""A request's way: admission, decoding in a pool, a batch, the engine, and its own result back."""
+"""A request's way: decoding in a pool, a batch, the engine, its own result back, encoding."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Protocol
 
 from server.batching import Queue, Waiting
-from server.errors import Late, Overloaded
+from server.errors import Late, told
+from server.invocation import Invocation, Reply
 from server.settings import Settings
 
 log = logging.getLogger("server")
-Square = NDArray[np.uint8]
-Scores = NDArray[np.float32]
-Decode = Callable[[bytes], Square]
 BEYOND_HELP = 5  # failures in a row
 
 
-class Engine(Protocol):
-    """What runs the network: blocking, called from one thread for each of its streams."""
+class Handler(Protocol):
+    """What happens to requests; each function is called from threads of its own."""
 
-    def infer(self, batch: Square) -> Scores:
-        """Scores N x C for pixels N x H x W x 3."""
+    @property
+    def batches(self) -> bool:
+        """Whether predict takes more than one at a time."""
+
+    @property
+    def example(self) -> Any | None:
+        """What predict takes, to ask it whether it still answers."""
+
+    def decode(self, invocation: Invocation) -> Any: ...
+
+    def predict(self, items: Sequence[Any]) -> Sequence[Any]: ...
+
+    def encode(self, prediction: Any, invocation: Invocation) -> Reply: ...
 
 
 @dataclass
@@ -36,6 +42,7 @@ class Stages:
     decode: float = 0.0
     queue: float = 0.0
     infer: float = 0.0
+    encode: float = 0.0
     batch: int = 0
 
 
@@ -49,52 +56,55 @@ class Health:
 
     def reason(self, now: float, patience: float) -> str:
         """Why the engine is not fit, or nothing."""
-        if self.failures:
+        if self.failures >= BEYOND_HELP:
             return f"the engine failed {self.failures} times in a row"
         stuck = now - min(self.running_since.values(), default=now)
         return f"the engine has not answered for {stuck:.0f} s" if stuck > patience else ""
 
 
 class Pipeline:
-    def __init__(self, settings: Settings, decode: Decode, engine: Engine) -> None:
-        self._settings = settings
-        self._decode = decode
-        self._engine = engine
+    def __init__(self, settings: Settings, handler: Handler) -> None:
+        self._seconds = settings.seconds
+        self._handler = handler
         self._decoders = ThreadPoolExecutor(settings.decoders, "decode")
         self._streams = ThreadPoolExecutor(settings.streams, "engine")
+        # Apart from the decoders: an answer that is ready shall not wait behind new requests.
+        self._encoder = ThreadPoolExecutor(1, "encode")
         self._free = settings.streams
-        self._queue: Queue[tuple[Square, Stages, float], asyncio.Future[Scores]]
-        self._queue = Queue(settings.most_batch)
+        self._queue: Queue[tuple[Any, Stages, float], asyncio.Future[Any]]
+        self._queue = Queue(settings.most_batch if handler.batches else 1)
         self._running: set[asyncio.Task[None]] = set()
-        self.inside = 0
         self.health = Health()
         self.broken = asyncio.Event()
 
-    async def classify(self, content: bytes, stages: Stages) -> Scores:
-        """The scores of one picture. Cancelled, it gives up its place wherever it is by then."""
-        if self.inside >= self._settings.most_requests:
-            raise Overloaded(f"{self.inside} requests are waiting already: try again later")
-        self.inside += 1
-        deadline = time.monotonic() + self._settings.seconds
+    async def answer(self, invocation: Invocation, stages: Stages) -> Reply:
+        """The answer to one request. Cancelled, it gives up its place wherever it is by then."""
+        deadline = time.monotonic() + self._seconds
         try:
-            async with asyncio.timeout(self._settings.seconds):
-                square = await self._decoded(content, stages)
-                return await self._scores(square, stages, deadline)
+            async with asyncio.timeout(self._seconds):
+                item = await self._decoded(invocation, stages)
+                prediction = await self._predicted(item, stages, deadline)
+                return await self._encoded(prediction, invocation, stages)
         except TimeoutError:
-            raise Late(f"no answer within {self._settings.seconds:g} s: try again later") from None
-        finally:
-            self.inside -= 1
+            raise Late(f"no answer within {self._seconds:g} s: try again later") from None
 
-    async def _decoded(self, content: bytes, stages: Stages) -> Square:
-        began = time.monotonic()
-        loop = asyncio.get_running_loop()
-        square = await loop.run_in_executor(self._decoders, self._decode, content)
+    async def _decoded(self, invocation: Invocation, stages: Stages) -> Any:
+        began, loop = time.monotonic(), asyncio.get_running_loop()
+        # Cancelled before a thread takes it, it is not decoded at all.
+        item = await loop.run_in_executor(self._decoders, self._handler.decode, invocation)
         stages.decode = (time.monotonic() - began) * 1000
-        return square
+        return item
 
-    async def _scores(self, square: Square, stages: Stages, deadline: float) -> Scores:
-        ticket: asyncio.Future[Scores] = asyncio.get_running_loop().create_future()
-        self._queue.add(Waiting((square, stages, time.monotonic()), ticket, deadline))
+    async def _encoded(self, prediction: Any, invocation: Invocation, stages: Stages) -> Reply:
+        began, loop = time.monotonic(), asyncio.get_running_loop()
+        encode = self._handler.encode
+        reply = await loop.run_in_executor(self._encoder, encode, prediction, invocation)
+        stages.encode = (time.monotonic() - began) * 1000
+        return reply
+
+    async def _predicted(self, item: Any, stages: Stages, deadline: float) -> Any:
+        ticket: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._queue.add(Waiting((item, stages, time.monotonic()), ticket, deadline))
         self._start_batches()
         return await ticket
 
@@ -111,7 +121,7 @@ class Pipeline:
                 task.add_done_callback(self._running.discard)
 
     async def _run(
-        self, entries: list[Waiting[tuple[Square, Stages, float], asyncio.Future[Scores]]]
+        self, entries: list[Waiting[tuple[Any, Stages, float], asyncio.Future[Any]]]
     ) -> None:
         began = time.monotonic()
         for entry in entries:
@@ -131,40 +141,50 @@ class Pipeline:
                 entry.ticket.set_result(result)
         self._start_batches()
 
-    async def _infer(self, squares: list[Square]) -> list[Scores | Exception]:
+    async def _infer(self, items: list[Any]) -> list[Any]:
         """A result for each; where a batch fails, each alone, so that none suffers for another."""
         try:
-            scores = await self._call(np.stack(squares))
+            return list(await self._call(items))
         except Exception as error:
-            if len(squares) == 1:
-                log.exception("the engine failed")
+            if len(items) == 1:
+                if not told(error):
+                    log.exception("the engine failed")
                 return [error]
-            log.warning("the engine failed on %d pictures together; trying each", len(squares))
-            return [result for square in squares for result in await self._infer([square])]
-        return list(scores)
+            log.warning("the engine failed on %d requests together; trying each", len(items))
+            return [result for item in items for result in await self._infer([item])]
 
-    async def _call(self, batch: Square) -> Scores:
-        key, loop = id(batch), asyncio.get_running_loop()
+    async def _call(self, items: list[Any]) -> Sequence[Any]:
+        key, loop = id(items), asyncio.get_running_loop()
         self.health.running_since[key] = time.monotonic()
         try:
-            scores = await loop.run_in_executor(self._streams, self._engine.infer, batch)
-        except Exception:
-            self.health.failures += 1
-            if self.health.failures >= BEYOND_HELP:
-                self.broken.set()
+            results = await loop.run_in_executor(self._streams, self._predict, items)
+        except Exception as error:
+            if not told(error):  # what a handler tells a client is an answer too
+                self.health.failures += 1
+                if self.health.failures >= BEYOND_HELP:
+                    self.broken.set()
             raise
         finally:
             del self.health.running_since[key]
-        if len(scores) != len(batch):
-            raise RuntimeError(f"the engine gave {len(scores)} results for {len(batch)} pictures")
         self.health.failures = 0
         self.health.last_answer = time.monotonic()
-        return scores
+        return results
 
-    async def probe(self, size: int) -> None:
+    def _predict(self, items: list[Any]) -> Sequence[Any]:
+        try:
+            results = self._handler.predict(items)
+        except SystemExit as error:
+            raise RuntimeError("the handler wanted to end the server") from error
+        if len(results) != len(items):
+            raise RuntimeError(f"the engine gave {len(results)} results for {len(items)} requests")
+        return results
+
+    async def probe(self) -> None:
         """Ask the engine itself, on its own threads, whether it still answers."""
-        await self._call(np.zeros((1, size, size, 3), np.uint8))
+        example = self._handler.example
+        if example is not None:
+            await self._call([example])
 
     def close(self) -> None:
-        self._decoders.shutdown(wait=False, cancel_futures=True)
-        self._streams.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._decoders, self._streams, self._encoder):
+            pool.shutdown(wait=False, cancel_futures=True)

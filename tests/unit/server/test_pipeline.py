@@ -1,40 +1,53 @@
 """A request's way through decode pool, batches and engine, with engines that misbehave."""
 
 import asyncio
+import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
+from sagemaker_inference.errors import BaseInferenceToolkitError
 
-from server.errors import Late, Overloaded, Unreadable
-from server.pipeline import BEYOND_HELP, Pipeline, Scores, Square, Stages
+from server.app import unfit
+from server.errors import Late, Unreadable
+from server.invocation import Invocation, Reply
+from server.pipeline import BEYOND_HELP, Pipeline, Stages
 from server.settings import Settings
 
 PLAIN = replace(Settings.read({}), most_requests=64, most_batch=4, decoders=2, streams=1, seconds=5)
 
 
-def decode(content: bytes) -> Square:
-    """A picture is its name: one pixel of that value; `bad` cannot be read."""
-    if content == b"bad":
-        raise Unreadable("the picture is damaged")
-    return np.full((1, 1, 3), content[0], np.uint8)
+class Handler:
+    """A request is its name, a letter, and gets it back; `bad` cannot be read.
 
+    It remembers what it has decoded and how large its batches were.
+    """
 
-class Engine:
-    """Gives each picture its own pixel as its score, and remembers the sizes of its batches."""
+    example = "p"
 
-    def __init__(self, behave: Callable[[Square], None] = lambda _: None) -> None:
-        self.sizes: list[int] = []
+    def __init__(self, behave: Callable[[Sequence[str]], None] = lambda _: None) -> None:
         self.behave = behave
+        self.batches = True
+        self.decoded: list[str] = []
+        self.sizes: list[int] = []
 
-    def infer(self, batch: Square) -> Scores:
-        self.sizes.append(len(batch))
-        self.behave(batch)
-        return batch[:, 0, 0, :1].astype(np.float32)
+    def decode(self, invocation: Invocation) -> str:
+        name = invocation.content.decode()
+        self.decoded.append(name)
+        if name == "bad":
+            raise Unreadable("the picture is damaged")
+        return name
+
+    def predict(self, items: Sequence[str]) -> Sequence[str]:
+        self.sizes.append(len(items))
+        self.behave(items)
+        return items
+
+    def encode(self, prediction: str, _: Invocation) -> Reply:
+        return Reply(prediction.encode(), "text/plain")
 
 
 class Gate:
@@ -43,7 +56,7 @@ class Gate:
     def __init__(self) -> None:
         self.entered, self.opened = threading.Event(), threading.Event()
 
-    def __call__(self, _: Square) -> None:
+    def __call__(self, _: Sequence[str]) -> None:
         self.entered.set()
         assert self.opened.wait(10)
 
@@ -59,15 +72,15 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-async def ask(pipeline: Pipeline, name: bytes) -> int:
-    return int((await pipeline.classify(name, Stages()))[0])
+async def ask(pipeline: Pipeline, name: str) -> str:
+    return (await pipeline.answer(Invocation(name.encode()), Stages())).content.decode()
 
 
 def test_everyone_gets_their_own_result() -> None:
     async def story() -> None:
-        pipeline = Pipeline(PLAIN, decode, Engine())
-        names = [bytes([value]) for value in range(50)]
-        assert await asyncio.gather(*(ask(pipeline, name) for name in names)) == list(range(50))
+        pipeline = Pipeline(PLAIN, Handler())
+        names = [str(number) for number in range(50)]
+        assert await asyncio.gather(*(ask(pipeline, name) for name in names)) == names
 
     run(story)
 
@@ -75,31 +88,16 @@ def test_everyone_gets_their_own_result() -> None:
 def test_a_picture_alone_waits_for_nobody_and_batches_grow_under_load() -> None:
     async def story() -> None:
         gate = Gate()
-        engine = Engine(gate)
-        pipeline = Pipeline(PLAIN, decode, engine)
-        asks = [asyncio.create_task(ask(pipeline, b"a"))]
+        handler = Handler(gate)
+        pipeline = Pipeline(PLAIN, handler)
+        asks = [asyncio.create_task(ask(pipeline, "a"))]
         await until(gate.entered.is_set)
-        assert engine.sizes == [1]
-        asks += [asyncio.create_task(ask(pipeline, b"b")) for _ in range(6)]
+        assert handler.sizes == [1]
+        asks += [asyncio.create_task(ask(pipeline, "b")) for _ in range(6)]
         await asyncio.sleep(0.1)
         gate.opened.set()
         await asyncio.gather(*asks)
-        assert engine.sizes == [1, 4, 2]
-
-    run(story)
-
-
-def test_a_full_house_refuses_at_once() -> None:
-    async def story() -> None:
-        gate = Gate()
-        pipeline = Pipeline(replace(PLAIN, most_requests=3), decode, Engine(gate))
-        asks = [asyncio.create_task(ask(pipeline, b"a")) for _ in range(3)]
-        await until(gate.entered.is_set)
-        with pytest.raises(Overloaded):
-            await ask(pipeline, b"b")
-        gate.opened.set()
-        assert await asyncio.gather(*asks) == [97] * 3
-        assert await ask(pipeline, b"b") == 98
+        assert handler.sizes == [1, 4, 2]
 
     run(story)
 
@@ -107,12 +105,11 @@ def test_a_full_house_refuses_at_once() -> None:
 def test_whoever_waits_too_long_is_told_in_time() -> None:
     async def story() -> None:
         gate = Gate()
-        pipeline = Pipeline(replace(PLAIN, seconds=0.2), decode, Engine(gate))
+        pipeline = Pipeline(replace(PLAIN, seconds=0.2), Handler(gate))
         began = time.monotonic()
         with pytest.raises(Late):
-            await ask(pipeline, b"a")
+            await ask(pipeline, "a")
         assert time.monotonic() - began < 2
-        assert pipeline.inside == 0
         gate.opened.set()
 
     run(story)
@@ -121,51 +118,93 @@ def test_whoever_waits_too_long_is_told_in_time() -> None:
 def test_a_client_that_left_costs_the_engine_nothing() -> None:
     async def story() -> None:
         gate = Gate()
-        engine = Engine(gate)
-        pipeline = Pipeline(PLAIN, decode, engine)
-        first = asyncio.create_task(ask(pipeline, b"a"))
+        handler = Handler(gate)
+        pipeline = Pipeline(PLAIN, handler)
+        first = asyncio.create_task(ask(pipeline, "a"))
         await until(gate.entered.is_set)
-        leaving = asyncio.create_task(ask(pipeline, b"b"))
+        leaving = asyncio.create_task(ask(pipeline, "b"))
+        await until(lambda: "b" in handler.decoded)
         await asyncio.sleep(0.05)
         leaving.cancel()
         gate.opened.set()
         await first
-        assert await ask(pipeline, b"c") == 99
-        assert sum(engine.sizes) == 2
-        assert pipeline.inside == 0
+        assert await ask(pipeline, "c") == "c"
+        assert sum(handler.sizes) == 2
+
+    run(story)
+
+
+def test_a_client_that_left_before_its_picture_was_decoded_costs_nothing_at_all() -> None:
+    class Slow(Handler):
+        def decode(self, invocation: Invocation) -> str:
+            name = super().decode(invocation)
+            self.behave([name])
+            return name
+
+    async def story() -> None:
+        gate = Gate()
+        handler = Slow(gate)
+        pipeline = Pipeline(replace(PLAIN, decoders=1), handler)
+        first = asyncio.create_task(ask(pipeline, "a"))
+        await until(gate.entered.is_set)
+        leaving = asyncio.create_task(ask(pipeline, "b"))
+        await asyncio.sleep(0.05)
+        leaving.cancel()
+        await asyncio.sleep(0.05)
+        gate.opened.set()
+        await first
+        assert await ask(pipeline, "c") == "c"
+        assert handler.decoded == ["a", "c"]
+
+    run(story)
+
+
+def test_a_handler_that_does_not_batch_is_asked_for_one_at_a_time() -> None:
+    async def story() -> None:
+        gate = Gate()
+        handler = Handler(gate)
+        handler.batches = False
+        pipeline = Pipeline(PLAIN, handler)
+        asks = [asyncio.create_task(ask(pipeline, "a"))]
+        await until(gate.entered.is_set)
+        asks += [asyncio.create_task(ask(pipeline, name)) for name in "bcd"]
+        await asyncio.sleep(0.1)
+        gate.opened.set()
+        assert await asyncio.gather(*asks) == list("abcd")
+        assert handler.sizes == [1, 1, 1, 1]
 
     run(story)
 
 
 def test_a_damaged_picture_touches_nobody_else() -> None:
     async def story() -> None:
-        pipeline = Pipeline(PLAIN, decode, Engine())
+        pipeline = Pipeline(PLAIN, Handler())
         results = await asyncio.gather(
-            ask(pipeline, b"a"), ask(pipeline, b"bad"), ask(pipeline, b"c"), return_exceptions=True
+            ask(pipeline, "a"), ask(pipeline, "bad"), ask(pipeline, "c"), return_exceptions=True
         )
-        assert [results[0], results[2]] == [97, 99]
+        assert [results[0], results[2]] == ["a", "c"]
         assert isinstance(results[1], Unreadable)
 
     run(story)
 
 
 def test_a_picture_that_fails_the_engine_fails_alone() -> None:
-    def refuse(batch: Square) -> None:
-        if (batch == ord("x")).any():
+    def refuse(batch: Sequence[str]) -> None:
+        if "x" in batch:
             raise RuntimeError("cannot")
 
     async def story() -> None:
-        gate, pipeline_engine = Gate(), Engine()
-        pipeline_engine.behave = gate
-        pipeline = Pipeline(PLAIN, decode, pipeline_engine)
-        first = asyncio.create_task(ask(pipeline, b"a"))
+        gate, handler = Gate(), Handler()
+        handler.behave = gate
+        pipeline = Pipeline(PLAIN, handler)
+        first = asyncio.create_task(ask(pipeline, "a"))
         await until(gate.entered.is_set)
-        asks = [asyncio.create_task(ask(pipeline, name)) for name in (b"b", b"x", b"c")]
+        asks = [asyncio.create_task(ask(pipeline, name)) for name in ("b", "x", "c")]
         await asyncio.sleep(0.1)
-        pipeline_engine.behave = refuse
+        handler.behave = refuse
         gate.opened.set()
         results = await asyncio.gather(first, *asks, return_exceptions=True)
-        assert [results[0], results[1], results[3]] == [97, 98, 99]
+        assert [results[0], results[1], results[3]] == ["a", "b", "c"]
         assert isinstance(results[2], RuntimeError)
         assert not pipeline.broken.is_set()
 
@@ -173,15 +212,15 @@ def test_a_picture_that_fails_the_engine_fails_alone() -> None:
 
 
 def test_an_engine_beyond_help_is_reported_and_unfit() -> None:
-    def fail(_: Square) -> None:
+    def fail(_: Sequence[str]) -> None:
         raise RuntimeError("broken")
 
     async def story() -> None:
-        pipeline = Pipeline(PLAIN, decode, Engine(fail))
+        pipeline = Pipeline(PLAIN, Handler(fail))
         for number in range(BEYOND_HELP):
             assert not pipeline.broken.is_set(), number
             with pytest.raises(RuntimeError):
-                await ask(pipeline, b"a")
+                await ask(pipeline, "a")
         assert pipeline.broken.is_set()
         assert "failed 5 times in a row" in pipeline.health.reason(time.monotonic(), 15)
 
@@ -191,8 +230,8 @@ def test_an_engine_beyond_help_is_reported_and_unfit() -> None:
 def test_an_engine_that_hangs_is_unfit_after_a_while() -> None:
     async def story() -> None:
         gate = Gate()
-        pipeline = Pipeline(PLAIN, decode, Engine(gate))
-        asking = asyncio.create_task(ask(pipeline, b"a"))
+        pipeline = Pipeline(PLAIN, Handler(gate))
+        asking = asyncio.create_task(ask(pipeline, "a"))
         await until(gate.entered.is_set)
         now = time.monotonic()
         assert pipeline.health.reason(now, 15) == ""
@@ -204,13 +243,56 @@ def test_an_engine_that_hangs_is_unfit_after_a_while() -> None:
     run(story)
 
 
-def test_results_that_do_not_match_their_pictures_are_never_handed_out() -> None:
-    class Short(Engine):
-        def infer(self, batch: Square) -> Scores:
-            return super().infer(batch)[:-1]
+def test_what_a_handler_tells_a_client_does_not_count_against_it() -> None:
+    def refuse(_: Sequence[str]) -> None:
+        raise BaseInferenceToolkitError(422, "not a dog", "not a dog")
 
     async def story() -> None:
-        with pytest.raises(RuntimeError, match="gave 0 results for 1 pictures"):
-            await ask(Pipeline(PLAIN, decode, Short()), b"a")
+        pipeline = Pipeline(PLAIN, Handler(refuse))
+        for _ in range(BEYOND_HELP + 1):
+            with pytest.raises(BaseInferenceToolkitError, match="not a dog"):
+                await ask(pipeline, "a")
+        assert not pipeline.broken.is_set()
+        assert pipeline.health.failures == 0
+
+    run(story)
+
+
+def test_a_handler_cannot_end_the_server_as_if_all_were_well() -> None:
+    def leave(_: Sequence[str]) -> None:
+        sys.exit(0)
+
+    async def story() -> None:
+        with pytest.raises(RuntimeError, match="wanted to end the server"):
+            await ask(Pipeline(PLAIN, Handler(leave)), "a")
+
+    run(story)
+
+
+def test_a_probe_finds_out_whether_an_engine_that_failed_is_well_again() -> None:
+    def fail(_: Sequence[str]) -> None:
+        raise RuntimeError("once")
+
+    async def story() -> None:
+        handler = Handler(fail)
+        pipeline = Pipeline(PLAIN, handler)
+        with pytest.raises(RuntimeError):
+            await ask(pipeline, "a")
+        assert "failed a probe: once" in await unfit(pipeline, 15)
+        handler.behave = lambda _: None
+        assert await unfit(pipeline, 15) == ""
+        assert pipeline.health.failures == 0
+
+    run(story)
+
+
+def test_results_that_do_not_match_their_requests_are_never_handed_out() -> None:
+    class Short(Handler):
+        def predict(self, items: Sequence[str]) -> Sequence[str]:
+            return super().predict(items)[:-1]
+
+    async def story() -> None:
+        with pytest.raises(RuntimeError, match="gave 0 results for 1 requests"):
+            await ask(Pipeline(PLAIN, Short()), "a")
 
     run(story)

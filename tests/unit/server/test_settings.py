@@ -27,6 +27,30 @@ def test_without_any_the_limits_are_those_of_invoke_endpoint() -> None:
     assert settings.metrics_port is None
 
 
+def test_batch_transform_is_let_in_as_it_was_told_to_come() -> None:
+    job = {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": "90",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "5",
+    }
+    settings = Settings.read(job | {"KENNEL_MOST_REQUESTS": ""})
+    assert settings.most_requests >= 90
+    assert settings.most_bytes_inside >= 90 * settings.most_bytes
+    assert Settings.read(job | {"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"}).most_bytes == 100 * 2**20
+    assert Settings.read(job | {"SAGEMAKER_BATCH": "false"}).most_requests < 90
+
+
+def test_a_handler_of_a_users_is_asked_from_one_thread_unless_told_otherwise() -> None:
+    assert Settings.read({"KENNEL_HANDLER": "inference"}).streams == 1
+    assert Settings.read({"KENNEL_HANDLER": "inference", "KENNEL_STREAMS": "3"}).streams == 3
+
+
+@pytest.mark.parametrize("name", ["KENNEL_ENGINE", "KENNEL_PRECISION"])
+def test_an_unknown_choice_is_named_with_those_there_are(name: str) -> None:
+    with pytest.raises(StartError, match=f"{name} is 'fp8': it can be auto or"):
+        Settings.read({name: "fp8"})
+
+
 @pytest.mark.parametrize("text", ["x", "0", "-1", "70000", "1.5", "８０"])
 def test_a_value_that_cannot_be_is_named(text: str) -> None:
     with pytest.raises(StartError, match=r"SAGEMAKER_BIND_TO_PORT is .*: it can be 1 to 65535"):
@@ -54,17 +78,19 @@ def test_the_quota_of_the_control_group_counts(
 
 
 @pytest.mark.parametrize(
-    ("text", "has"),
+    ("text", "int8", "bf16"),
     [
-        ("flags\t\t: fpu avx2 avx512_vnni\n", True),
-        ("flags\t\t: fpu amx_int8\n", True),
-        ("flags\t\t: fpu avx2 avx512f\n", False),
-        ("Features\t: asimd\n", False),
+        ("flags\t\t: fpu avx2 avx512_vnni avx512_bf16\n", True, True),
+        ("flags\t\t: fpu amx_int8\n", True, False),
+        ("flags\t\t: fpu amx_bf16\n", False, True),
+        ("flags\t\t: fpu avx2 avx512f\n", False, False),
+        ("Features\t: asimd\n", False, False),
     ],
 )
-def test_int8_needs_a_processor_with_its_instructions(
-    tmp_path: Path, text: str, *, has: bool
+def test_int8_and_bf16_need_a_processor_with_their_instructions(
+    tmp_path: Path, text: str, *, int8: bool, bf16: bool
 ) -> None:
     (tmp_path / "cpuinfo").write_text(text)
-    assert cpu.has_int8(tmp_path / "cpuinfo") is has
+    assert cpu.has_int8(tmp_path / "cpuinfo") is int8
+    assert cpu.has_bf16(tmp_path / "cpuinfo") is bf16
     assert not cpu.has_int8(tmp_path / "missing")

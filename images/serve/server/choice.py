@@ -1,0 +1,58 @@
+"""Which engine runs the model here, and how precisely: the fastest that all allow.
+
+All are the processor or GPU of this machine, the image, the manifest and the settings.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from server import artifact, cpu
+from server.artifact import Artifact
+from server.errors import StartError
+from server.settings import Settings
+
+GPU = Path("/dev/nvidiactl")
+
+
+class Engine(Protocol):
+    """What runs the network: blocking, called from one thread for each of its streams."""
+
+    precision: str
+
+    def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Scores N x C for pixels N x H x W x 3."""
+
+
+def start(settings: Settings) -> tuple[Artifact, Engine]:
+    if settings.engine == "torch" or (settings.engine == "auto" and GPU.exists()):
+        return with_torch(settings)
+    return with_openvino(settings)
+
+
+def with_openvino(settings: Settings) -> tuple[Artifact, Engine]:
+    wanted = settings.precision
+    int8 = wanted == "int8" or (wanted == "auto" and cpu.has_int8())
+    model = artifact.load(settings.model, int8=int8)
+    if wanted == "int8" and model.precision != "int8":
+        raise StartError(
+            "KENNEL_PRECISION is int8, for which this model is not fit: see its report"
+        )
+    from server.engine import OpenVino  # noqa: PLC0415 - loaded for a model that is whole
+
+    bf16 = wanted == "bf16" or (wanted == "auto" and cpu.has_bf16())
+    # What training found of int8 holds with fp32 between its whole numbers.
+    return model, OpenVino(model, settings.streams, bf16=bf16 and model.precision != "int8")
+
+
+def with_torch(settings: Settings) -> tuple[Artifact, Engine]:
+    if settings.precision == "int8":
+        raise StartError("KENNEL_PRECISION is int8, which the torch engine does not have")
+    model = artifact.load(settings.model)
+    try:
+        from server.torch_engine import Torch  # noqa: PLC0415 - seconds, and only the gpu image has it
+    except ImportError as error:
+        raise StartError(f"no torch in this image ({error}): build its target gpu") from error
+    return model, Torch(model, settings.precision)
