@@ -30,13 +30,13 @@ from kennel.local import chain
 from kennel.local.processes import Processes, listen
 
 
-def make_model(root: Path, pictures: Path) -> None:
+def make_model(root: Path, pictures: Path, **settings: str) -> None:
     """A ResNet-50 artifact in `root`, by a run of the trainer as short as can be."""
     (root / "input/config").mkdir(parents=True)
     (root / "input/data").mkdir()
     (root / "input/data/training").symlink_to(pictures)
-    settings = {"architecture": "resnet50", "epochs": "1", "batch": "8", "quantise": "false"}
-    (root / "input/config/hyperparameters.json").write_text(json.dumps(settings))
+    shortest = {"architecture": "resnet50", "epochs": "1", "batch": "8", "quantise": "false"}
+    (root / "input/config/hyperparameters.json").write_text(json.dumps(shortest | settings))
     subprocess.run(
         [sys.executable, "-m", "trainer", "train"],
         env=os.environ | {"KENNEL_ML_ROOT": str(root)},

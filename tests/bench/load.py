@@ -22,8 +22,12 @@ class Outcome:
     def rate(self) -> float:
         return len(self.served) / self.seconds
 
+    @property
+    def p50_ms(self) -> float:
+        return self.percentile_ms(0.5)
+
     def percentile_ms(self, share: float) -> float:
-        ordered = sorted(self.served)
+        ordered = sorted(self.served) or [float("inf")]
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000
 
 
