@@ -19,13 +19,14 @@ def test_each_picture_comes_once_an_epoch_and_all_processes_step_alike(
     import torch
 
     from trainer import pace, views
+    from trainer.pictures import Kept
     from trainer.share import Share
     from trainer.world import World
 
     seen, lengths = [], set()
     for rank in range(world):
         each = World(rank=rank, size=world, local_rank=rank, local_size=world, node=0)
-        share = Share(torch.empty(0), torch.empty(0), total=count)
+        share = Share(Kept(torch.empty(0)), torch.empty(0), total=count)
         order = views.order(share, each, seed=3, epoch=5)
         bounds = pace.bounds_of(count, batch, each)
         lengths.add(len(bounds.mine))
@@ -39,20 +40,25 @@ def test_the_order_and_the_cuts_are_the_same_for_any_number_of_processes() -> No
     import torch
 
     from trainer import views
+    from trainer.config import Config
+    from trainer.pictures import Kept
     from trainer.share import Share
     from trainer.world import World
 
-    def of(world: int) -> tuple[list[int], dict[int, list[int]]]:
+    config = Config(size=32, resize=40)
+
+    def of(world: int) -> tuple[list[int], dict[int, list[float]]]:
         orders, cuts = {}, {}
         for rank in range(world):
             each = World(rank=rank, size=world, local_rank=rank, local_size=world, node=0)
             mine = torch.zeros((len(range(rank, 10, world)), 40, 40, 3), dtype=torch.uint8)
-            share = Share(mine, torch.zeros(len(mine)), total=10)
+            share = Share(Kept(mine), torch.zeros(len(mine)), total=10)
             for place, row in enumerate(views.order(share, each, seed=1, epoch=2).tolist()):
                 orders[place * world, rank] = row * world + rank
-            pictures = views.PictureViews(share, share, each, size=32, seed=1)
-            pictures.turn(2)
-            cuts |= {row * world + rank: d for row, d in enumerate(pictures.draws.T.tolist())}
+            pictures = views.PictureViews(share, share, each, config)
+            pictures.turn(2, torch.arange(0))
+            draws = torch.cat([pictures.draws.places, pictures.draws.chances])
+            cuts |= {row * world + rank: d for row, d in enumerate(draws.T.tolist())}
         return sorted(orders.values()), cuts
 
     assert of(1)[1] == of(2)[1] == of(3)[1]

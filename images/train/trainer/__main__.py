@@ -1,17 +1,20 @@
-"""The entry point of the training image: `train`, as SageMaker calls it, and `package`."""
+"""The entry point of the training image: `train`, as SageMaker calls it, `package`, `settings`."""
 
+import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from trainer import data, failure, package, paths, places
+from trainer import channels, data, failure, package, paths, places
 from trainer.config import Config
 from trainer.errors import TrainingError
 
 USAGE = """usage: python -m trainer train            train as the files under /opt/ml say
-       python -m trainer package FILE     pack the trained model as FILE (model.tar.gz)"""
+       python -m trainer package FILE     pack the trained model as FILE (model.tar.gz)
+       python -m trainer settings FILE... check each hyperparameters.json; print all as JSON"""
 STOPPED = 128 + signal.SIGTERM
 
 
@@ -31,7 +34,7 @@ def train() -> None:
 
 def check_alone(config: Config) -> None:
     """One machine has all there is; of several, each may have a part."""
-    found = data.find(paths.CHANNELS)
+    found = channels.found(paths.INPUTS, paths.CHANNELS)
     where = paths.CHANNELS / "training"
     dataset = data.survey(set(found.pictures), set(found.folders), where)
     data.keep_promise(found.promised, dataset, where)
@@ -44,6 +47,17 @@ def pack(target: Path) -> None:
     print(f"event=package file={target} sha256={package.pack(paths.MODEL, target)}", flush=True)
 
 
+def settings(files: list[Path]) -> int:
+    """For whoever starts jobs: a wrong hyperparameter is known before the machine is paid for."""
+    try:
+        for path in files:
+            print(json.dumps(asdict(Config.read(path))))
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def main() -> int:
     # As PID 1 of a container we would ignore the signal until torch's agent handles it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
@@ -53,6 +67,8 @@ def main() -> int:
             return failure.recorded(train)
         case ["package", target]:
             return failure.recorded(partial(pack, Path(target)))
+        case ["settings", *files] if files:
+            return settings([Path(each) for each in files])
     print(USAGE, file=sys.stderr)
     return 2
 

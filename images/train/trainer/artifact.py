@@ -4,18 +4,19 @@ import hashlib
 import json
 import os
 import shutil
-import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino
 import torch
-from openvino.preprocess import PrePostProcessor
+from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import nn
 
-from trainer import measure, model, quantise
+from trainer import graph, measure, model, quantise
 from trainer.config import Config
 from trainer.share import Share
 
@@ -46,16 +47,19 @@ def write(
     (folder / "openvino").mkdir(parents=True)
     plain = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(plain, folder / WEIGHTS)
-    graphs = {"fp32": serving_graph(network, config.size)}
+    graphs = {"fp32": graph.serving(network, config.size)}
     if config.quantise:
-        squares = model.cut_middle(train.pictures.numpy(), config.size)
+        rows = quantise.spread(len(train.pictures))
+        squares = model.cut_middle(train.pictures[rows].numpy(), config.size)
         graphs["int8"] = quantise.quantised(graphs["fp32"], squares)
 
-    judgements = {}
-    squares, labels = model.cut_middle(test.pictures.numpy(), config.size), test.labels.numpy()
-    for precision, graph in graphs.items():
-        openvino.save_model(graph, folder / GRAPHS[precision], compress_to_fp16=False)
-        judgements[precision] = measure.judge(folder / GRAPHS[precision], squares, labels)
+    for precision, each in graphs.items():
+        openvino.save_model(each, folder / GRAPHS[precision], compress_to_fp16=False)
+    judgements = measure.judge(
+        {precision: folder / GRAPHS[precision] for precision in graphs},
+        squares_of(test, config.size),
+        test.labels.numpy(),
+    )
     metrics = {precision: each.metrics() for precision, each in judgements.items()}
     if "int8" in metrics:
         metrics["int8"] |= measure.compare(judgements["fp32"], judgements["int8"], config.margin)
@@ -79,6 +83,13 @@ def write(
     return Product(manifest, judgements)
 
 
+def squares_of(test: Share, size: int) -> Iterator[NDArray[np.uint8]]:
+    """The middle squares of the test pictures, one after the other."""
+    test.pictures.expect(torch.arange(len(test.pictures)))
+    for row in range(len(test.pictures)):
+        yield model.cut_middle(test.pictures[slice(row, row + 1)].numpy(), size)
+
+
 def engine(precision: str, metrics: dict[str, Any]) -> dict[str, Any]:
     """Fit to serve is what loses no more than the margin; fp32 is what it is measured by."""
     fit = metrics.get("lost_points", 0.0) <= metrics.get("margin_points", 0.0)
@@ -92,18 +103,3 @@ def digests_of(folder: Path) -> dict[str, str]:
         for name in files
         if name != "manifest.json"
     }
-
-
-def serving_graph(network: nn.Module, size: int) -> openvino.Model:
-    """The network as OpenVINO runs it: uint8 N x H x W x 3 in, normalised inside, scores out."""
-    example = torch.zeros(1, 3, size, size)
-    with warnings.catch_warnings():
-        # OpenVINO reads torch's traces, which torch has begun to call deprecated.
-        warnings.simplefilter("ignore", FutureWarning)
-        graph = openvino.convert_model(network, example_input=example, input=[-1, 3, size, size])
-    steps = PrePostProcessor(graph)
-    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
-    steps.input().model().set_layout(openvino.Layout("NCHW"))
-    change = steps.input().preprocess().convert_element_type(openvino.Type.f32)
-    change.mean(list(model.MEAN)).scale(list(model.STD))
-    return steps.build()

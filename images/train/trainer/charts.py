@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 WIDTH, HEIGHT = 460, 220
-LEFT, TOP, RIGHT, BOTTOM = 58, 14, 14, 34  # room for the numbers at the axes
+LEFT, TOP, RIGHT, BOTTOM = 68, 24, 14, 34  # room for the numbers at the axes
 
 
 def number(value: float) -> str:
@@ -21,10 +21,10 @@ def curve(values: Sequence[float], colour: str, what: str, *, least: float | Non
     """One value an epoch; the last one is written beside its dot."""
     low = min(values) if least is None else least
     high = max(values) if max(values) > low else low + 1
-    across = max(1, len(values) - 1)
+    single = len(values) == 1
     points = [
         (
-            LEFT + (WIDTH - LEFT - RIGHT) * place / across,
+            LEFT + (WIDTH - LEFT - RIGHT) * (0.5 if single else place / (len(values) - 1)),
             TOP + (HEIGHT - TOP - BOTTOM) * (high - value) / (high - low),
         )
         for place, value in enumerate(values)
@@ -32,10 +32,10 @@ def curve(values: Sequence[float], colour: str, what: str, *, least: float | Non
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     x, y = points[-1]
     return (
-        frame(what, [low, (low + high) / 2, high], ["1", str(len(values))])
+        frame(what, [low, (low + high) / 2, high], ["", ""] if single else ["1", str(len(values))])
         + f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
         + f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{colour}"/>'
-        + f'<text x="{x - 8:.1f}" y="{max(TOP + 10, y - 8):.1f}" text-anchor="end" class="last">'
+        + f'<text x="{x + 4:.1f}" y="{y - 9:.1f}" text-anchor="end" class="last">'
         + f"{number(values[-1])}</text></svg>"
     )
 
@@ -86,7 +86,7 @@ def confusion(table: NDArray[np.int64], classes: Sequence[str]) -> str:
                 f"taken for {escape(classes[column])}: {table[row, column]}</title></rect>"
             )
             if side >= 18 and table[row, column]:
-                shade = "on" if share > 0.5 else ""
+                shade = "on" if share > 0.4 else ""
                 parts.append(
                     f'<text x="{x + side / 2 - 0.5:.1f}" y="{y + side / 2 + 4:.1f}" '
                     f'text-anchor="middle" class="{shade}">{table[row, column]}</text>'

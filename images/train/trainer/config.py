@@ -38,6 +38,42 @@ class Config:
     resize: int = setting(
         256, "short side of a picture before the square is cut", least=32, most=1280
     )
+    start_size: int = setting(
+        0,
+        "side that the network sees in the first epoch; it grows to size over two thirds of them; "
+        "0: size from the start",
+        least=0,
+        most=1024,
+    )
+    crop: float = setting(
+        1.0,
+        "least share of a picture's area that is cut at random and stretched to the square; 1: a "
+        "square of size from a random place",
+        least=0.05,
+        most=1.0,
+    )
+    flip: bool = setting(default=True, help_="mirror half of the training pictures")
+    colour: float = setting(
+        0.0, "share by which brightness, contrast and saturation may change", least=0.0, most=0.9
+    )
+    erase: float = setting(
+        0.0, "share of the training pictures that lose a rectangle", least=0.0, most=1.0
+    )
+    mixup: float = setting(
+        0.0,
+        "alpha of the beta distribution by which pictures of a step are blended; 0: not at all",
+        least=0.0,
+        most=10.0,
+    )
+    cutmix: float = setting(
+        0.0, "the same for pictures of which a rectangle is another's", least=0.0, most=10.0
+    )
+    memory: float = setting(
+        0.7,
+        "share of a machine's memory for decoded pictures; a set that needs more is streamed",
+        least=0.0,
+        most=0.95,
+    )
     epochs: int = setting(10, "passes over the training pictures", least=1, most=10_000)
     batch: int = setting(32, "pictures per step, over all processes", least=2, most=65_536)
     rate: float = setting(0.01, "peak learning rate", least=1e-7, most=10.0)
@@ -65,8 +101,12 @@ class Config:
     balance: bool = setting(default=False, help_="weigh errors so that all classes count alike")
     precision: str = setting(
         "auto",
-        "of the arithmetic: auto is bf16 on a GPU that has it, else fp32",
+        "of the arithmetic: auto is bf16 on a GPU that has it, and on a CPU that has it for what "
+        "is not trained; else fp32",
         choices=("auto", "fp32", "bf16"),
+    )
+    compile: bool = setting(
+        default=False, help_="let torch.compile translate the network (needs a C++ compiler)"
     )
     smoothing: float = setting(0.05, "label smoothing", least=0.0, most=0.5)
     decay: float = setting(5e-4, "weight decay", least=0.0, most=1.0)
@@ -88,6 +128,21 @@ class Config:
             check(each.name, getattr(self, each.name), dict(each.metadata))
         if self.resize < self.size:
             raise TrainingError(f"resize is {self.resize}, below size {self.size}: make it larger")
+        if self.start_size and not 32 <= self.start_size <= self.size:
+            raise TrainingError(
+                f"start_size is {self.start_size}: it can be 32 to size, which is {self.size}, or 0"
+            )
+        if self.regime == "head":
+            self.check_head()
+
+    def check_head(self) -> None:
+        """What cannot be, where the network's own features are computed once."""
+        for name in ("mixup", "cutmix", "start_size"):
+            if getattr(self, name):
+                raise TrainingError(
+                    f"hyperparameter {name} is {getattr(self, name)}, which regime head, on "
+                    "features computed once, cannot use: set it to 0 or regime to full"
+                )
 
     def check_batch(self, pictures: int, processes: int) -> None:
         """Batch normalisation takes the mean of at least two pictures."""
@@ -111,6 +166,8 @@ class Config:
         known = {each.name: each for each in fields(cls)}
         values = {}
         for name, text in given.items():
+            if name.startswith("_"):  # SageMaker's own: tuning adds _tuning_objective_metric
+                continue
             if name not in known:
                 raise TrainingError(unknown(name, list(known)))
             values[name] = convert(name, text, type(known[name].default))

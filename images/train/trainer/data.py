@@ -159,6 +159,8 @@ def load(path: Path, resize: int) -> NDArray[np.uint8]:
 
 
 def decode(content: bytes, resize: int, name: str) -> NDArray[np.uint8]:
+    if not content:
+        raise TrainingError(f"{name} cannot be read as a picture: the file is empty")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             if opened.width * opened.height > MOST_PIXELS:

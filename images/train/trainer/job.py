@@ -3,10 +3,12 @@
 import time
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer import data, model, pace, paths, recipe, share, views
+from trainer import channels, frozen, model, pace, paths, recipe, share, views
 from trainer.config import Config
 from trainer.journal import report, since
 from trainer.world import World
@@ -31,11 +33,19 @@ class Job:
         """Of an epoch; the same for any number of processes."""
         return len(self.bounds.over_all)
 
+    def square(self, row: int) -> NDArray[np.uint8]:
+        """A test picture as the network sees it."""
+        one = self.test.pictures[slice(row, row + 1)].numpy()
+        square: NDArray[np.uint8] = model.cut_middle(one, self.config.size)[0]
+        return square
+
 
 def prepare(config: Config, world: World) -> Job:
     """Find, check and decode the pictures, build the network. Faults end all processes by name."""
-    found = world.together(lambda: data.find(paths.CHANNELS))
-    library = share.open_library(world, found, config.resize, paths.CHANNELS / "training")
+    found = world.together(lambda: channels.found(paths.INPUTS, paths.CHANNELS))
+    library = share.open_library(
+        world, found, config.resize, config.memory, paths.CHANNELS / "training"
+    )
     config.check_batch(len(library.dataset.splits["train"]), world.size)
     torch.manual_seed(config.seed)
     whole = world.together(lambda: model.build(config, len(library.dataset.classes)))
@@ -45,7 +55,8 @@ def prepare(config: Config, world: World) -> Job:
     train = library.load("train", owner=lambda number: number % world.size)
     valid = library.load("valid", owner=lambda number: number % world.size)
     test = library.load("test", owner=lambda _: 0)
-    report(world, event="decoded", pictures=len(library.holders), seconds=since(began))
+    if not library.streams:
+        report(world, event="decoded", pictures=len(library.holders), seconds=since(began))
 
     seen, network = look(config, world, whole, train, valid)
     labels = library.dataset.labels("train")
@@ -68,11 +79,11 @@ def look(
     config: Config, world: World, whole: nn.Module, train: share.Share, valid: share.Share
 ) -> tuple[views.Views, nn.Module]:
     """What is trained, and what it sees: pictures, or what a frozen backbone makes of them."""
-    pictures = views.PictureViews(train, valid, world, config.size, config.seed)
+    pictures = views.PictureViews(train, valid, world, config)
     if config.regime == "full":
         return pictures, whole
     began = time.monotonic()
     backbone, head = world.together(lambda: model.split(whole))
-    features = views.FeatureViews(backbone, pictures, config.views)
+    features = views.FeatureViews(frozen.runner(backbone, config, world), pictures)
     report(world, event="features", views=config.views, seconds=since(began))
     return features, head

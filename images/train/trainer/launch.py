@@ -105,6 +105,9 @@ def agent_of(config: Config, place: Place, processes: int) -> LaunchConfig:
         rendezvous_handler_registry.register(BACKEND, meet)
         return LaunchConfig(**common, rdzv_backend=BACKEND)
     wait_for_names(place.hosts)
+    # Torch's shared store says where it is in the first round only: a host that comes back after
+    # its death would ask for that in a later one and never hear it.
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     return LaunchConfig(
         **common,
         rdzv_backend="c10d",

@@ -1,6 +1,7 @@
 """How good a model is on pictures that it has not seen, and how sure that is."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +47,23 @@ class Judgement:
         }
 
 
-def judge(graph: Path, squares: NDArray[np.uint8], labels: NDArray[np.int64]) -> Judgement:
-    """The graph, as it will be served, on one picture after the other."""
-    compiled = openvino.Core().compile_model(graph, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
-    scores = np.concatenate([compiled(square[None])[0] for square in squares])
+def judge(
+    graphs: Mapping[str, Path], squares: Iterable[NDArray[np.uint8]], labels: NDArray[np.int64]
+) -> dict[str, Judgement]:
+    """The graphs, as they will be served, on one picture after the other."""
+    core, hint = openvino.Core(), {"PERFORMANCE_HINT": "LATENCY"}
+    compiled = {name: core.compile_model(path, "CPU", hint) for name, path in graphs.items()}
+    scores: dict[str, list[NDArray[np.float32]]] = {name: [] for name in graphs}
+    for square in squares:
+        for name, network in compiled.items():
+            scores[name].append(network(square)[0])
+    return {name: Judgement(softmax(np.concatenate(each)), labels) for name, each in scores.items()}
+
+
+def softmax(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     powers = np.exp(scores - scores.max(1, keepdims=True))
-    return Judgement(powers / powers.sum(1, keepdims=True), labels)
+    shares: NDArray[np.float32] = powers / powers.sum(1, keepdims=True)
+    return shares
 
 
 def interval(right: int, count: int) -> list[float]:

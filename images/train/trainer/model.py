@@ -1,6 +1,7 @@
 """The network: any torchvision classifier, and the batches it sees."""
 
 import copy
+import shutil
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from trainer import paths
 from trainer.config import Config
@@ -87,6 +89,18 @@ def split(network: nn.Module) -> tuple[nn.Module, nn.Linear]:
     return backbone.eval().requires_grad_(requires_grad=False), head
 
 
+def parallel(network: nn.Module, config: Config) -> DistributedDataParallel:
+    """The network as all processes train it, translated by torch.compile where that is wanted."""
+    if not config.compile:
+        return DistributedDataParallel(network)
+    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        raise TrainingError(
+            "hyperparameter compile is true, which needs a C++ compiler, and there is none here: "
+            "set it to false, or add g++ to the image"
+        )
+    return DistributedDataParallel(torch.compile(network))
+
+
 def normalise(pictures: Tensor) -> Tensor:
     """uint8 N x H x W x 3 becomes what the network takes: float N x 3 x H x W, channels last."""
     mean = torch.tensor(MEAN, device=pictures.device)
@@ -99,10 +113,10 @@ def cut_middle(pictures: Pictures, size: int) -> Pictures:
     return pictures[:, edge : edge + size, edge : edge + size]
 
 
-def cut_at(pictures: Tensor, rows: Tensor, draws: Tensor, size: int) -> Tensor:
+def cut_at(pictures: Tensor, places: Tensor, size: int) -> Tensor:
     """A square of each picture at the place drawn for it, mirrored where that was drawn."""
     squares = []
-    for row, (top, left, flip) in zip(rows.tolist(), draws.T.tolist(), strict=True):
-        square = pictures[row, top : top + size, left : left + size]
+    for picture, (top, left, flip) in zip(pictures, places.T.tolist(), strict=True):
+        square = picture[top : top + size, left : left + size]
         squares.append(square.flip(1) if flip else square)
     return torch.stack(squares)

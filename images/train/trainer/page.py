@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -26,7 +27,7 @@ class Facts:
 
     manifest: dict[str, Any]
     judgement: measure.Judgement  # of fp32
-    squares: NDArray[np.uint8]  # the test pictures as the network saw them
+    square: Callable[[int], NDArray[np.uint8]]  # a test picture as the network saw it
     history: list[dict[str, Any]]
     counts: dict[str, list[int]]  # pictures by split and class
     settings: dict[str, Any]
@@ -98,7 +99,7 @@ def mistakes(facts: Facts) -> str:
     for place in wrong:
         said, true = int(judgement.probabilities[place].argmax()), int(judgement.labels[place])
         figures.append(
-            f'<figure><img alt="" src="{charts.picture(facts.squares[place])}"><figcaption>'
+            f'<figure><img alt="" src="{charts.picture(facts.square(int(place)))}"><figcaption>'
             f'<span class="bad">{escape(classes[said])} '
             f"<b>{judgement.probabilities[place, said]:.0%}</b></span><br>is "
             f"{escape(classes[true])} <b>{judgement.probabilities[place, true]:.0%}</b>"

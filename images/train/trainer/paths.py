@@ -5,10 +5,12 @@ from pathlib import Path
 
 ROOT = Path(os.environ.get("KENNEL_ML_ROOT", "/opt/ml"))
 HYPERPARAMETERS = ROOT / "input/config/hyperparameters.json"
+INPUTS = ROOT / "input/config/inputdataconfig.json"
 RESOURCES = ROOT / "input/config/resourceconfig.json"
 CHANNELS = ROOT / "input/data"
 MODEL = ROOT / "model"
 METRICS = ROOT / "output/data/metrics.jsonl"
 REPORT = ROOT / "output/data/report.html"
+RELEASE = ROOT / "output/data/release.json"
 FAILURE = ROOT / "output/failure"
 CHECKPOINTS = ROOT / "checkpoints"

@@ -6,7 +6,9 @@ import re
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
+from trainer.augment import Seen
 from trainer.config import Config
 
 FIRST = 1 / 25  # of the peak: the learning rate that the warm-up begins with
@@ -71,6 +73,20 @@ class Average:
             mine.lerp_(theirs, near)
         for kept, new in zip(self.module.buffers(), self.network.buffers(), strict=True):
             kept.copy_(new)
+
+
+def loss(scores: Tensor, seen: Seen, costs: Tensor | None, smoothing: float) -> Tensor:
+    """Summed over the pictures; one that is mixed of two answers for both."""
+
+    def against(labels: Tensor, reduction: str) -> Tensor:
+        return cross_entropy(
+            scores, labels, weight=costs, label_smoothing=smoothing, reduction=reduction
+        )
+
+    if seen.others is None or seen.shares is None:
+        return against(seen.labels, "sum")
+    first, second = against(seen.labels, "none"), against(seen.others, "none")
+    return (seen.shares * first + (1 - seen.shares) * second).sum()
 
 
 def class_weights(labels: list[int]) -> Tensor:

@@ -1,9 +1,12 @@
-"""Each process's share of the pictures, decoded once and kept as uint8 in memory.
+"""Each process's share of the pictures: decoded once and kept as uint8 in memory, or streamed.
 
 The picture with number i belongs to process i modulo their number, wherever its file lies. A
 machine decodes what it has; where SageMaker has split the set by key, so that one has fewer or
 none, the decoded pictures are sent to whom they belong. Every process then has as many as the
 others, give or take one, and the course of training does not depend on where files were.
+
+A set too large for the memory is streamed: each process decodes its own pictures whenever it needs
+them, to the same bits. Every machine must be able to read all of them then.
 """
 
 import hashlib
@@ -20,16 +23,16 @@ from torch import Tensor
 
 from trainer import data
 from trainer.errors import TrainingError
+from trainer.journal import report
+from trainer.pictures import Kept, Pictures, Streamed, machine_memory
 from trainer.world import World
-
-MOST_MEMORY = 0.7  # of the machine's, for the decoded pictures of all its processes
 
 
 @dataclass(frozen=True)
 class Share:
     """The pictures of one split that this process works with."""
 
-    pictures: Tensor  # N x R x R x 3, uint8
+    pictures: Pictures
     labels: Tensor
     total: int  # over all processes
 
@@ -43,47 +46,76 @@ class Library:
     dataset: data.Dataset
     found: data.Found
     holders: dict[str, list[int]]  # ranks that could read a picture, by its name
+    streams: bool = False
     digests: dict[str, str] = field(default_factory=dict)
 
     def load(self, split: str, owner: Callable[[int], int]) -> Share:
-        """Decode what is mine to decode, and swap; picture i ends with the process owner(i)."""
+        """Picture i is for the process owner(i): decoded now, or whenever it will be wanted."""
         names = self.dataset.splits[split]
         owners = [owner(number) for number in range(len(names))]
+        mine = [number for number, each in enumerate(owners) if each == self.world.rank]
+        labels = torch.tensor(self.dataset.labels(split))[mine]
+        if self.streams:
+            return Share(self.stream([names[number] for number in mine]), labels, len(names))
+        return Share(Kept(self.decoded(names, owners, mine)), labels, len(names))
+
+    def stream(self, names: list[str]) -> Pictures:
+        return Streamed(lambda row: self.one(names[row]), len(names), self.resize, self.threads)
+
+    def decoded(self, names: list[str], owners: list[int], mine: list[int]) -> Tensor:
+        """Decode what is mine to decode, and swap it for what is mine to have."""
         readers = assign(names, owners, self.holders)
         rank = self.world.rank
-        mine = [number for number, reader in enumerate(readers) if reader == rank]
-        read = self.world.together(lambda: self.read([names[number] for number in mine]))
-        rows = {number: row for row, number in enumerate(mine)}
-        kept = [number for number, each in enumerate(owners) if each == rank]
-        pictures = swap(rank, read, rows, kept, owners, readers)
-        labels = torch.tensor(self.dataset.labels(split))
-        return Share(pictures, labels[kept], len(names))
+        read_here = [number for number, reader in enumerate(readers) if reader == rank]
+        read = self.world.together(lambda: self.read([names[number] for number in read_here]))
+        rows = {number: row for row, number in enumerate(read_here)}
+        return swap(rank, read, rows, mine, owners, readers)
+
+    @property
+    def threads(self) -> int:
+        return max(1, (os.cpu_count() or 1) // self.world.local_size)
 
     def read(self, names: list[str]) -> Tensor:
         pictures = torch.empty((len(names), self.resize, self.resize, 3), dtype=torch.uint8)
 
         def one(row: int) -> None:
-            source = self.found.pictures[names[row]]
-            content = source.read()
-            self.digests[names[row]] = hashlib.sha256(content).hexdigest()
-            where = source.path if source.size < 0 else f"{source.path}: {names[row]}"
-            decoded = data.decode(content, self.resize, str(where))
-            pictures[row] = torch.from_numpy(decoded.copy())
+            pictures[row] = self.one(names[row])
 
-        threads = max(1, (os.cpu_count() or 1) // self.world.local_size)
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(self.threads) as pool:
             list(pool.map(one, range(len(names))))
         return pictures
 
+    def one(self, name: str) -> Tensor:
+        source = self.found.pictures[name]
+        content = source.read()
+        self.digests[name] = hashlib.sha256(content).hexdigest()
+        where = source.path if source.size < 0 else f"{source.path}: {name}"
+        return torch.from_numpy(data.decode(content, self.resize, str(where)).copy())
+
     def fingerprint(self) -> str:
+        if self.streams:
+            self.hash_the_rest()
         digests: dict[str, str] = {}
         for each in self.world.gather(self.digests):
             digests |= each
         return data.fingerprint(digests)
 
+    def hash_the_rest(self) -> None:
+        """A resumed run has not seen all of its share."""
+        names = sorted(self.holders)[self.world.rank :: self.world.size]
 
-def open_library(world: World, found: data.Found, resize: int, where: Path) -> Library:
-    """Learn what all machines have, and refuse a set that spoils training or fills the memory."""
+        def one(name: str) -> None:
+            self.digests[name] = hashlib.sha256(self.found.pictures[name].read()).hexdigest()
+
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(one, (name for name in names if name not in self.digests)))
+
+
+def open_library(
+    world: World, found: data.Found, resize: int, most_memory: float, where: Path
+) -> Library:
+    """Learn what all machines have, refuse a set that spoils training, and say whether the pictures
+    fit in memory."""
     speaks = world.local_rank == 0
     said = [list(found.pictures), sorted(set(found.folders))] if speaks else [[], []]
     heard = world.gather([world.node, *said, found.promised])
@@ -99,17 +131,36 @@ def open_library(world: World, found: data.Found, resize: int, where: Path) -> L
     dataset = data.survey(set(holders), folders, where)
     promised = {split: count for _, _, _, each in heard for split, count in each.items()}
     data.keep_promise(promised, dataset, where)
-    world.together(lambda: check_memory(len(holders), resize, world))
-    return Library(world, resize, dataset, found, holders)
+    streams = too_large(len(holders), resize, most_memory, world)
+    if streams:
+        check_all_can_read(holders, world)
+    return Library(world, resize, dataset, found, holders, streams)
 
 
-def check_memory(pictures: int, resize: int, world: World) -> None:
+def too_large(pictures: int, resize: int, most: float, world: World) -> bool:
+    """Whether the decoded pictures of any machine would take more than this share of its memory."""
     needed = pictures * resize * resize * 3 * world.local_size / world.size
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > MOST_MEMORY * memory:
+    shares: list[float] = world.gather(needed / machine_memory())
+    streams = max(shares) > most
+    report(
+        world,
+        event="pictures",
+        pictures=pictures,
+        regime="streaming" if streams else "memory",
+        gigabytes=round(needed / 1e9, 3),
+        share_of_memory=round(max(shares), 4),
+        most=most,
+    )
+    return streams
+
+
+def check_all_can_read(holders: dict[str, list[int]], world: World) -> None:
+    poor = [name for name, ranks in sorted(holders.items()) if len(ranks) < world.size]
+    if poor:
         raise TrainingError(
-            f"{pictures} pictures of {resize} pixels take {needed / 1e9:.1f} GB a machine, which "
-            f"has {memory / 1e9:.1f} GB: lower the hyperparameter resize or take more machines"
+            f"the set is larger than the hyperparameter memory allows and is to be streamed, but "
+            f"only some hosts have {poor[0]}: give every host all of it (S3 data distribution type "
+            "FullyReplicated, input mode FastFile), or take more hosts, or lower resize"
         )
 
 

@@ -27,6 +27,7 @@ FREE = {
     "keep",
     "quantise",
     "margin",
+    "memory",
 }
 
 

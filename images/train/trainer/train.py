@@ -13,10 +13,9 @@ from dataclasses import asdict
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer import artifact, failure, model, pace, page, paths, recipe, views
+from trainer import artifact, examples, failure, model, pace, page, paths, recipe, views
 from trainer.config import Config
 from trainer.job import Job, prepare
 from trainer.journal import report
@@ -28,7 +27,7 @@ def run(config: Config) -> None:
     interruption = Interruption()
     world = World.join()
     job = prepare(config, world)
-    parallel = DistributedDataParallel(job.network)
+    parallel = model.parallel(job.network, config)
     rehearse(parallel, job)
     state = State(job.network, config, job.library.dataset.classes, world)
     state.resume()
@@ -49,10 +48,13 @@ def train(
     config, ballot = job.config, Ballot()
     while not state.finished():
         epoch, clock = len(state.history), pace.Clock()
-        job.seen.turn(epoch)
         order = views.order(job.train, job.world, config.seed, epoch)
+        first = state.step - epoch * job.steps
+        # A checkpoint of an epoch's last step leaves none: what remains is its validation.
+        done = job.bounds.mine[first][0] if first < job.steps else len(order)
+        job.seen.turn(epoch, order[done:])
         job.network.train()
-        for step in range(state.step - epoch * job.steps, job.steps):
+        for step in range(first, job.steps):
             risen = recipe.rate_at(state.step, config.epochs * job.steps, config.warmup)
             recipe.set_rate(state.optimiser, config.rate * risen)
             # The random numbers inside the network, such as dropout's, follow from the step.
@@ -88,17 +90,11 @@ def gradients(
     losses = torch.zeros((), dtype=torch.float64, device=device)
     for part, is_last in pace.parts_of(rows, config.accumulate):
         with clock.making(len(part)):
-            inputs, labels = job.seen.of_train(part), job.train.labels[part].to(device)
+            seen = job.seen.of_train(part)
         with nullcontext() if is_last else parallel.no_sync():
             with pace.arithmetic(config, job.world):
-                scores = parallel(inputs)
-            loss = cross_entropy(
-                scores.float(),
-                labels,
-                weight=job.costs,
-                label_smoothing=config.smoothing,
-                reduction="sum",
-            )
+                scores = parallel(seen.inputs)
+            loss = recipe.loss(scores.float(), seen, job.costs, config.smoothing)
             # DDP takes the mean over processes; this makes it the mean over the step's pictures.
             torch.autograd.backward(loss * job.world.size / count)
         losses += loss.detach()
@@ -110,8 +106,8 @@ def rehearse(parallel: DistributedDataParallel, job: Job) -> None:
     resumed run adds them up in the same order as one that was never interrupted."""
     before = {name: value.clone() for name, value in job.network.state_dict().items()}
     job.network.train()
-    inputs = job.seen.of_train(torch.arange(*job.bounds.mine[0]))
-    torch.autograd.backward(parallel(inputs).sum())
+    seen = job.seen.of_train(torch.arange(*job.bounds.mine[0]))
+    torch.autograd.backward(parallel(seen.inputs).sum())
     job.network.zero_grad()
     job.network.load_state_dict(before)
 
@@ -177,11 +173,18 @@ def conclude(job: Job, state: State) -> None:
         page.Facts(
             manifest=manifest,
             judgement=product.judgements["fp32"],
-            squares=model.cut_middle(job.test.pictures.numpy(), job.config.size),
+            square=job.square,
             history=state.history,
             counts={split: dataset.counts(split) for split in dataset.splits},
             settings=asdict(job.config),
             processes=job.world.size,
         ),
+    )
+    examples.write(
+        paths.RELEASE,
+        manifest,
+        product.judgements,
+        dataset.splits["test"],
+        job.library.found.pictures,
     )
     report(job.world, event="artifact", version=manifest["version"], metrics=manifest["metrics"])

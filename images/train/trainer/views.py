@@ -1,97 +1,108 @@
-"""What the network sees of the pictures: cut anew for each epoch, or features computed once.
+"""What the network sees of the pictures: cut anew for each epoch, or features computed once."""
 
-All draws of an epoch come from the seed and the epoch's number, one for each picture of the whole
-set: they are the same for any number of processes, and a resumed run needs none of the past.
-"""
-
-from typing import Protocol, cast
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from trainer import model
+from trainer import augment, model
+from trainer.augment import Draws, Seen
+from trainer.config import Config
+from trainer.pictures import Kept, Pictures
 from trainer.share import Share
 from trainer.world import World
 
 CHUNK = 64  # pictures a forward pass where no gradient is wanted
-
-
-def draws(seed: int, epoch: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+FREE = 0.5  # share of a GPU's free memory that decoded pictures may take
 
 
 def order(share: Share, world: World, seed: int, epoch: int) -> Tensor:
     """The rows of this process's share in the order of the epoch, which is one of the whole set."""
-    shuffled = torch.randperm(share.total, generator=draws(seed, epoch))
+    shuffled = torch.randperm(share.total, generator=augment.seeded(seed, epoch))
     return shuffled[shuffled % world.size == world.rank] // world.size
 
 
-class Views(Protocol):
-    def turn(self, epoch: int) -> None:
-        """Get ready for an epoch."""
+def near(pictures: Pictures, device: torch.device) -> Pictures:
+    """On the GPU, where there is one that has room for them."""
+    if device.type != "cuda" or not isinstance(pictures, Kept):
+        return pictures
+    free, _ = torch.cuda.mem_get_info(device)
+    fits = pictures.pixels.nbytes < FREE * free
+    return Kept(pictures.pixels.to(device)) if fits else pictures
 
-    def of_train(self, rows: Tensor) -> Tensor:
+
+class Views(Protocol):
+    def turn(self, epoch: int, rows: Tensor) -> None:
+        """Get ready for an epoch, or for these rows that are left of it, in their order."""
+
+    def of_train(self, rows: Tensor) -> Seen:
         """What the network sees of these rows of the training share in this epoch."""
 
     def of_valid(self, rows: slice) -> Tensor: ...
 
 
 class PictureViews:
-    """A square from a random place of each picture, half of them mirrored; for validation the
-    middle one."""
+    """Training pictures as the settings want them changed; for validation the middle squares."""
 
-    def __init__(self, train: Share, valid: Share, world: World, size: int, seed: int) -> None:
-        self.train, self.valid, self.world = train, valid, world
-        self.size, self.seed = size, seed
+    def __init__(self, train: Share, valid: Share, world: World, config: Config) -> None:
+        self.train, self.valid, self.world, self.config = train, valid, world, config
         self.device = world.device
-        self.turn(0)
+        self.pictures = near(train.pictures, self.device)
+        self.turn(0, torch.arange(0))
 
-    def turn(self, epoch: int) -> None:
-        total, spare = self.train.total, self.train.pictures.shape[1] - self.size + 1
-        generator = draws(self.seed, epoch)
-        torch.randperm(total, generator=generator)  # the order's draw comes first
-        places = torch.randint(spare, (2, total), generator=generator)
-        flips = torch.randint(2, (1, total), generator=generator)
-        self.draws = torch.cat([places, flips])[:, self.world.rank :: self.world.size]
+    def turn(self, epoch: int, rows: Tensor) -> None:
+        whole = Draws.of_epoch(self.config, self.train.total, epoch)
+        self.draws = whole.columns(slice(self.world.rank, None, self.world.size))
+        self.side = augment.side_at(self.config, epoch)
+        self.train.pictures.expect(rows)
 
-    def of_train(self, rows: Tensor) -> Tensor:
-        cuts = model.cut_at(self.train.pictures, rows, self.draws[:, rows], self.size)
-        return model.normalise(cuts.to(self.device))
+    def of_train(self, rows: Tensor) -> Seen:
+        config, draws = self.config, self.draws.columns(rows).to(self.device)
+        pictures = self.pictures[rows]
+        if config.crop < 1:
+            cuts = augment.stretched(pictures.to(self.device), draws, config)
+        else:
+            cuts = model.cut_at(pictures, draws.places, config.size).to(self.device)
+        if config.colour:
+            cuts = augment.recoloured(cuts, draws, config.colour)
+        inputs = augment.shrunk(model.normalise(cuts), self.side)
+        if config.erase:
+            inputs = augment.erased(inputs, draws, config.erase)
+        return augment.mixed(inputs, self.train.labels[rows].to(self.device), draws, config)
 
     def of_valid(self, rows: slice) -> Tensor:
-        cuts = model.cut_middle(self.valid.pictures[rows], self.size)
+        if rows.start == 0:
+            self.valid.pictures.expect(torch.arange(len(self.valid.labels)))
+        cuts = model.cut_middle(self.valid.pictures[rows], self.config.size)
         return model.normalise(cuts.to(self.device))
 
 
 class FeatureViews:
-    """The backbone's answers to `count` views of each picture; epochs take them in turn."""
+    """A frozen backbone's answers to `views` cuts of each picture; epochs take them in turn."""
 
-    def __init__(self, backbone: nn.Module, pictures: PictureViews, count: int) -> None:
-        self.count = count
+    def __init__(self, backbone: Callable[[Tensor], Tensor], pictures: PictureViews) -> None:
+        self.count = pictures.config.views
+        self.labels = pictures.train.labels.to(pictures.device)
         self.views: list[Tensor] = []
-        everything = torch.arange(len(pictures.train.labels))
-        for view in range(count):
-            pictures.turn(view)
+        everything = torch.arange(len(self.labels))
+        for view in range(self.count):
+            pictures.turn(view, everything)
             parts = [
-                features(backbone, pictures.of_train(rows))
-                for rows in torch.split(everything, CHUNK)
+                backbone(pictures.of_train(rows).inputs) for rows in torch.split(everything, CHUNK)
             ]
             self.views.append(torch.cat(parts))
         starts = range(0, len(pictures.valid.labels), CHUNK)
-        parts = [features(backbone, pictures.of_valid(slice(s, s + CHUNK))) for s in starts]
+        parts = [backbone(pictures.of_valid(slice(s, s + CHUNK))) for s in starts]
         self.valid = torch.cat(parts) if parts else self.views[0][:0]
-        self.turn(0)
+        self.view = self.views[0]
 
-    def turn(self, epoch: int) -> None:
+    def turn(self, epoch: int, _: Tensor) -> None:
         self.view = self.views[epoch % self.count]
 
-    def of_train(self, rows: Tensor) -> Tensor:
-        return self.view[rows.to(self.view.device)]
+    def of_train(self, rows: Tensor) -> Seen:
+        chosen = rows.to(self.view.device)
+        return Seen(self.view[chosen], self.labels[chosen])
 
     def of_valid(self, rows: slice) -> Tensor:
         return self.valid[rows]
-
-
-@torch.no_grad()
-def features(backbone: nn.Module, pictures: Tensor) -> Tensor:
-    return cast(Tensor, backbone(pictures))

@@ -73,7 +73,7 @@ def test_a_page_with_hostile_names_shows_them_as_text(tmp_path: Path) -> None:
             "data_sha256": "0" * 64,
         },
         judgement=judgement([0, 0], [0, 1], classes=2),
-        squares=np.zeros((2, 32, 32, 3), np.uint8),
+        square=lambda _: np.zeros((32, 32, 3), np.uint8),
         history=[
             {
                 "train_loss": 1,

@@ -1,0 +1,66 @@
+"""release.json: what a release says of itself, and test pictures to try it with once deployed.
+
+The pictures are ones that every precision of the model gets right, the surest of each class first,
+as they lie in the set. Whoever deploys the artifact sends them to the new endpoint.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer import data, measure
+
+MOST = 8  # pictures
+LARGEST, ALTOGETHER = 4_000_000, 8_000_000  # bytes
+
+
+def write(
+    path: Path,
+    manifest: dict[str, Any],
+    judgements: Mapping[str, measure.Judgement],
+    names: list[str],
+    sources: Mapping[str, data.Source],
+) -> None:
+    """`names` are the test pictures in the judgements' order; `sources` those on this machine."""
+    examples: list[dict[str, Any]] = []
+    total = 0
+    full = judgements["fp32"]
+    for place in ranked(judgements):
+        if len(examples) == MOST or names[place] not in sources:
+            continue
+        content = sources[names[place]].read()
+        if len(content) > LARGEST or total + len(content) > ALTOGETHER:
+            continue
+        total += len(content)
+        said = int(full.probabilities[place].argmax())
+        examples.append(
+            {
+                "name": names[place],
+                "label": manifest["classes"][said],
+                "probability": round(float(full.probabilities[place, said]), 4),
+                "picture": base64.b64encode(content).decode(),
+            }
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"manifest": manifest, "examples": examples}) + "\n")
+
+
+def ranked(judgements: Mapping[str, measure.Judgement]) -> list[int]:
+    """Pictures that all precisions answer alike: right ones before wrong ones, each class once
+    before any comes twice, the surest first."""
+    full = judgements["fp32"]
+    answers = np.stack([each.probabilities.argmax(1) for each in judgements.values()])
+    agreed = np.flatnonzero((answers == answers[0]).all(0))
+    surest = agreed[np.argsort(-full.probabilities.max(1)[agreed], kind="stable")]
+    times: dict[tuple[bool, int], int] = {}
+    keys = []
+    for place in surest:
+        wrong, label = not full.right[place], int(full.labels[place])
+        turn = times[wrong, label] = times.get((wrong, label), 0) + 1
+        keys.append((wrong, turn))
+    order = sorted(range(len(surest)), key=keys.__getitem__)
+    return [int(surest[number]) for number in order]

@@ -1,0 +1,29 @@
+"""A network as OpenVINO runs it."""
+
+import warnings
+
+import openvino
+import torch
+from openvino.preprocess import PrePostProcessor
+from torch import nn
+
+from trainer import model
+
+
+def converted(network: nn.Module, size: int) -> openvino.Model:
+    """As in torch: float N x 3 x H x W in."""
+    example = torch.zeros(1, 3, size, size)
+    with warnings.catch_warnings():
+        # OpenVINO reads torch's traces, which torch has begun to call deprecated.
+        warnings.simplefilter("ignore", FutureWarning)
+        return openvino.convert_model(network, example_input=example, input=[-1, 3, size, size])
+
+
+def serving(network: nn.Module, size: int) -> openvino.Model:
+    """As it is served: uint8 N x H x W x 3 in, normalised inside, scores out."""
+    steps = PrePostProcessor(converted(network, size))
+    steps.input().tensor().set_element_type(openvino.Type.u8).set_layout(openvino.Layout("NHWC"))
+    steps.input().model().set_layout(openvino.Layout("NCHW"))
+    change = steps.input().preprocess().convert_element_type(openvino.Type.f32)
+    change.mean(list(model.MEAN)).scale(list(model.STD))
+    return steps.build()

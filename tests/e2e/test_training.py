@@ -1,0 +1,144 @@
+"""A training job of several hosts: containers on a network, laid out as SageMaker does it.
+
+Each host has its own folders, network interface and name; gloo joins them. The second one gets no
+object at all, as ShardedByS3Key can leave it.
+"""
+
+import json
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.conftest import SMALL
+from tests.e2e.test_images import build
+
+pytestmark = pytest.mark.slow
+
+HOSTS = ("algo-1", "algo-2")
+PATIENCE = 300  # seconds, for a machine that is busy with other things
+DEADLINE = 60  # seconds from SIGTERM to the end
+SETTINGS = {"processes": "1", "epochs": "12", "save_steps": "4", "quantise": "false"}
+INPUTS = {"training": {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}}
+
+
+@dataclass
+class Job:
+    """The containers of a job; what they write stays in their folders."""
+
+    docker: str
+    image: str
+    network: str
+    folder: Path
+
+    def name(self, host: str) -> str:
+        return f"{self.network}-{host}"
+
+    def run(self, *arguments: str) -> str:
+        command = [self.docker, *arguments]
+        return subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ).stdout
+
+    def start(self, *hosts: str) -> None:
+        for host in hosts:
+            self.remove(host)
+            where = [f"--network={self.network}", f"--network-alias={host}", f"--hostname={host}"]
+            volume = f"--volume={self.folder / host}:/opt/ml"
+            limit = "--env=OMP_NUM_THREADS=1"
+            name = f"--name={self.name(host)}"
+            self.run("run", "--detach", name, *where, volume, limit, self.image, "train")
+
+    def remove(self, host: str) -> None:
+        command = [self.docker, "rm", "--force", self.name(host)]
+        subprocess.run(command, capture_output=True, check=False)
+
+    def log(self, host: str) -> str:
+        return self.run("logs", self.name(host))
+
+    def until(self, host: str, text: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while text not in (log := self.log(host)):
+            assert time.monotonic() < deadline, log
+            running = self.run("inspect", "--format={{.State.Running}}", self.name(host))
+            assert running.strip() == "true" or text in self.log(host), log
+            time.sleep(0.1)
+
+    def ends(self) -> list[int]:
+        """The exit codes of all hosts."""
+        return [int(self.run("wait", self.name(host))) for host in HOSTS]
+
+    def result(self) -> dict[str, str]:
+        manifest = json.loads((self.folder / HOSTS[0] / "model/manifest.json").read_text())
+        files: dict[str, str] = manifest["files"]
+        return files
+
+
+@pytest.fixture(scope="module")
+def image(docker: str) -> str:
+    return build(docker, "train")
+
+
+@pytest.fixture
+def job(docker: str, image: str, pictures: Path, tmp_path: Path) -> Iterator[Job]:
+    """Two hosts, ready to start; the first one has all shards."""
+    network = f"kennel-test-{uuid.uuid4().hex[:8]}"
+    lay_out(tmp_path, pictures)
+    subprocess.run([docker, "network", "create", "--internal", network], check=True)
+    each = Job(docker, image, network, tmp_path)
+    yield each
+    for host in HOSTS:
+        each.remove(host)
+    subprocess.run([docker, "network", "rm", network], check=True)
+
+
+def lay_out(folder: Path, pictures: Path) -> None:
+    from kennel.data import data
+
+    packed = folder / "packed"
+    arguments = ["pack", str(pictures), str(packed), "--short-side=64", "--pictures=100"]
+    assert CliRunner().invoke(data, arguments).exit_code == 0
+    for host in HOSTS:
+        config = folder / host / "input/config"
+        config.mkdir(parents=True)
+        (config / "hyperparameters.json").write_text(json.dumps(SMALL | SETTINGS))
+        (config / "inputdataconfig.json").write_text(json.dumps(INPUTS))
+        resources = {"current_host": host, "hosts": HOSTS, "network_interface_name": "eth0"}
+        (config / "resourceconfig.json").write_text(json.dumps(resources))
+        (folder / host / "input/data/training").mkdir(parents=True)
+    shutil.copytree(packed, folder / HOSTS[0] / "input/data/training", dirs_exist_ok=True)
+
+
+def test_a_job_that_loses_a_host_and_is_stopped_ends_as_one_that_ran_through(
+    job: Job, tmp_path: Path
+) -> None:
+    job.start(*HOSTS)
+    assert job.ends() == [0, 0], job.log(HOSTS[0])
+    assert not (tmp_path / HOSTS[1] / "model").exists()  # the first host writes the result
+    undisturbed = job.result()
+    for name in ("model", "checkpoints", "output"):
+        shutil.rmtree(tmp_path / HOSTS[0] / name)
+
+    job.start(*HOSTS)
+    job.until(HOSTS[0], "event=checkpoint step=8 ")
+    job.run("kill", "--signal=KILL", job.name(HOSTS[1]))  # the whole host at once
+    job.start(HOSTS[1])
+    job.until(HOSTS[0], "event=resumed step=")
+
+    began = time.monotonic()
+    for host in HOSTS:
+        job.run("kill", "--signal=TERM", job.name(host))
+    assert job.ends() == [143, 143], job.log(HOSTS[0])
+    assert time.monotonic() - began < DEADLINE
+    assert not (tmp_path / HOSTS[0] / "output/failure").exists()
+
+    job.start(*HOSTS)
+    assert job.ends() == [0, 0], job.log(HOSTS[0])
+    assert "event=resumed step=" in job.log(HOSTS[0])
+    assert job.result() == undisturbed
