@@ -2,21 +2,20 @@
 
 import asyncio
 import json
-import sys
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
-MOST_BYTES = 6 * 1024 * 1024  # of an event and of an answer
+from kennel.local.environment import MOST_BYTES, Environment, Lost, TimedOut, Unready
+
+ARN = "arn:aws:lambda:us-east-1:000000000000:function:invoke"
 
 
 class FunctionError(Exception):
     """The function gave no answer: it raised, ended or took too long."""
 
 
-class TimedOut(FunctionError):
-    """It took too long, and was ended."""
+class TookTooLong(FunctionError):
+    """It gave none in time."""
 
 
 class Throttled(Exception):
@@ -28,6 +27,8 @@ class TooLarge(Exception):
 
 
 class Function:
+    """The function in the working tree. What it writes goes to our standard error."""
+
     def __init__(
         self, handler: str, environment: Mapping[str, str], *, concurrency: int, timeout: float
     ) -> None:
@@ -35,65 +36,51 @@ class Function:
         self._environment = dict(environment)
         self._free = concurrency
         self._timeout = timeout
-        self._idle: list[Process] = []
+        self._idle: list[Environment] = []
 
     async def invoke(self, event: Mapping[str, Any], request_id: str) -> Any:
-        """Run the handler on an event in an idle worker, or in a new one."""
-        content = json.dumps(event)
-        if len(content) > MOST_BYTES:
-            raise TooLarge(f"the event has {len(content)} bytes; Lambda takes {MOST_BYTES}")
-        line = json.dumps([event, request_id, self._timeout]).encode()
+        """Run the handler on an event in an idle environment, or in a new one."""
+        content = event_in_bytes(event)
         if not self._free:
             raise Throttled
         self._free -= 1
         try:
-            worker = self._idle.pop() if self._idle else await self._start()
-            try:
-                answer = await asyncio.wait_for(self._ask(worker, line), self._timeout)
-            except BaseException:
-                await end(worker)  # whatever it is doing, its answer belongs to nobody now
-                raise
-            self._idle.append(worker)
-        except TimeoutError:
-            raise TimedOut(f"no answer within {self._timeout} seconds") from None
+            async with asyncio.timeout(self._timeout):
+                environment = self._idle.pop() if self._idle else await self._started()
+            answer = await environment.run(
+                content, request_id=request_id, arn=ARN, seconds=self._timeout
+            )
+        except (TimeoutError, TimedOut):
+            raise TookTooLong(f"no answer within {self._timeout} seconds") from None
+        except Lost as error:
+            raise FunctionError(f"its process ended ({error}); its log says why") from None
+        except Unready as error:
+            raise FunctionError(f"it cannot be loaded: {error}") from None
         finally:
             self._free += 1
-        if "error" in answer:
-            raise FunctionError(f"{answer['error']['type']}: {answer['error']['message']}")
-        return answer["result"]
+        self._idle.append(environment)
+        return result_of(answer.body, failed=answer.failed)
 
     async def close(self) -> None:
-        await asyncio.gather(*map(end, self._idle))
+        await asyncio.gather(*(each.end() for each in self._idle))
         self._idle.clear()
 
-    async def _start(self) -> Process:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "kennel.local.worker",
-            self._handler,
-            stdin=PIPE,
-            stdout=PIPE,
-            env=self._environment,
-            limit=MOST_BYTES,
-        )
-
-    async def _ask(self, worker: Process, line: bytes) -> Any:
-        assert worker.stdin is not None and worker.stdout is not None  # noqa: S101, PT018 - piped
-        try:
-            worker.stdin.write(line + b"\n")
-            await worker.stdin.drain()
-            answer = await worker.stdout.readline()
-        except ConnectionError:
-            answer = b""
-        except ValueError:
-            raise FunctionError(f"its answer has more than {MOST_BYTES} bytes") from None
-        if not answer:
-            raise FunctionError("the process of the function ended; its log says why")
-        return json.loads(answer)
+    async def _started(self) -> Environment:
+        environment = await Environment.start(self._handler, self._environment)
+        await environment.loaded(self._timeout)
+        return environment
 
 
-async def end(worker: Process) -> None:
-    with suppress(ProcessLookupError):  # it may have ended by itself
-        worker.kill()
-    await worker.wait()
+def event_in_bytes(event: Mapping[str, Any]) -> bytes:
+    content = json.dumps(event).encode()
+    if len(content) > MOST_BYTES:
+        raise TooLarge(f"the event has {len(content)} bytes; Lambda takes {MOST_BYTES}")
+    return content
+
+
+def result_of(body: bytes, *, failed: bool) -> Any:
+    """What the function returned; if it complains instead, raise FunctionError."""
+    document = json.loads(body)
+    if failed:
+        raise FunctionError(f"{document['errorType']}: {document['errorMessage']}")
+    return document

@@ -9,28 +9,28 @@ The function's other settings (functions/invoke/settings.py) are handed on.
 
 import json
 import os
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 import yaml
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
 from kennel import places
-from kennel.local.description import Operation, operations
-from kennel.local.function import Function, FunctionError, Throttled, TimedOut, TooLarge
+from kennel.local.description import Operation, Table, operations
+from kennel.local.function import Function
 from kennel.local.processes import clean_environment
-from kennel.local.proxy import answer_of, event_of, problem
+from kennel.local.proxy import Form
+from kennel.local.refusals import Refused
 from kennel.local.serving import serve
-from kennel.local.usage import Door, Plan, Refused, Throttle
+from kennel.local.stage import SECONDS, Stage, problem, proxied
+from kennel.local.usage import Door, Plan, Throttle
+from kennel.local.visit import Visit
 
-MOST_BYTES = 10 * 1024 * 1024
-SECONDS = 29.0
 SETTINGS = (
     "KENNEL_ENDPOINT",
     "KENNEL_ALLOWED_HOSTS",
@@ -42,66 +42,46 @@ SETTINGS = (
 OPEN = Door()
 
 
-async def checked_body(request: Request, operation: Operation, door: Door) -> bytes:
-    """The body of a request that may pass to the function."""
-    preflight = request.method == "OPTIONS"
-    door.pass_through(request.headers.get("x-api-key"), preflight=preflight)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise Refused(413, f"the body has more than {MOST_BYTES} bytes", Connection="close")
-    fault = operation.fault(request, bytes(body))
-    if fault:
-        raise Refused(400, fault)
-    return bytes(body)
+class Helpful(Table):
+    """Says what API Gateway keeps to itself: whether the path or the method is wrong."""
 
-
-def route(operation: Operation, function: Function, door: Door) -> Route:
-    async def call(request: Request) -> Response:
-        request_id = str(uuid.uuid4())
+    def find(self, method: str, path: str) -> tuple[Operation, dict[str, str]]:
         try:
-            body = await checked_body(request, operation, door)
-            event = event_of(request, operation.path, body, request_id)
-            return answer_of(await function.invoke(event, request_id))
-        except Refused as error:
-            return problem(error.status, str(error), request_id, error.headers)
-        except TooLarge as error:
-            return problem(413, f"{error}: send a smaller picture", request_id, {})
-        except Throttled:
-            return problem(429, "too many requests: slow down", request_id, {"Retry-After": "1"})
-        except FunctionError as error:
-            print(f"request {request_id}: {error}", flush=True)
-            if isinstance(error, TimedOut):
-                return problem(504, "the function did not answer in time", request_id, {})
-            return problem(502, "the function gave no usable answer", request_id, {})
+            return super().find(method, path)
+        except Refused as refused:
+            methods = [each.method for each in self if each.path == path]
+            names = ", ".join(sorted(f"{each.method} {each.path}" for each in self))
+            status, headers = (405, {"Allow": ", ".join(sorted(methods))}) if methods else (404, {})
+            raise Refused(refused.kind, f"there is {names}", headers, status=status) from None
 
-    made = Route(operation.path, call, methods=[operation.method])
-    made.methods = {operation.method}  # without the HEAD that comes with a GET
-    return made
+
+def refuse(refused: Refused, visit: Visit) -> Response:
+    if refused.__cause__:
+        print(f"request {visit.id}: {refused.__cause__}", flush=True)
+    return problem(refused, visit)
 
 
 def create(function: Function, document: Mapping[str, Any], door: Door = OPEN) -> Starlette:
-    """The routes of the OpenAPI document, each answered by the function."""
-    known = list(operations(document))
+    """The operations of the OpenAPI document, each answered by the function."""
+    table = Helpful(operations(document))
 
-    async def unknown(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
-        methods = [each.method for each in known if each.path == request.url.path]
-        names = ", ".join(f"{each.method} {each.path}" for each in known)
-        status, headers = (405, {"Allow": ", ".join(methods)}) if methods else (404, {})
-        return problem(status, f"there is {names}", str(uuid.uuid4()), headers)
+    async def guard(visit: Visit, operation: Operation) -> None:
+        key = visit.request.headers.get("x-api-key")
+        door.pass_through(key, needs_key=operation.needs_key)
+        visit.context["identity"]["apiKey"] = key
+
+    stage = Stage(table, proxied(function, Form()), guards=[guard], refuse=refuse)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await stage.answer(Request(scope, receive), scope["path"])
+        await response(scope, receive, send)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         await function.close()
 
-    return Starlette(
-        routes=[route(operation, function, door) for operation in known],
-        exception_handlers={HTTPException: unknown},
-        lifespan=lifespan,
-    )
+    return Starlette(routes=[Mount("", answer)], lifespan=lifespan)
 
 
 def door_of(environment: Mapping[str, str]) -> Door:

@@ -1,78 +1,82 @@
 """HTTP requests as REST proxy events, and the function's results as HTTP answers."""
 
 import base64
-import json
-import time
-from http import HTTPStatus
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
-from starlette.requests import Request
+from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from kennel.local.function import FunctionError
+from kennel.local.visit import Visit
 
 
-def event_of(request: Request, resource: str, body: bytes, request_id: str) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Form:
+    """What an API says of events and answers: binary media types, and the stage's variables."""
+
+    binary: Sequence[str] = ("image/*",)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def is_binary(self, kind: str) -> bool:
+        kind = kind.partition(";")[0].strip().lower()
+        return any(fnmatchcase(kind, each) for each in self.binary)
+
+
+def event_of(
+    visit: Visit, form: Form, resource: str, parameters: Mapping[str, str], body: bytes
+) -> dict[str, Any]:
     """The event that API Gateway makes of a request (REST API, Lambda proxy integration)."""
-    headers = {key.title(): value for key, value in request.headers.items()}
-    query = request.query_params
-    binary = request.headers.get("content-type", "").lower().startswith("image/")
+    headers = headers_of(visit)
+    query = visit.request.query_params
+    binary = form.is_binary(visit.request.headers.get("content-type", ""))
     text = base64.b64encode(body).decode() if binary else body.decode(errors="replace")
     return {
         "resource": resource,
-        "path": request.url.path,
-        "httpMethod": request.method,
-        "headers": headers,
-        "multiValueHeaders": {key: request.headers.getlist(key) for key in headers},
+        "path": visit.path,
+        "httpMethod": visit.request.method,
+        "headers": {name: values[-1] for name, values in headers.items()},
+        "multiValueHeaders": headers,
         "queryStringParameters": dict(query) or None,
         "multiValueQueryStringParameters": {key: query.getlist(key) for key in query} or None,
-        "pathParameters": None,
-        "stageVariables": None,
-        "requestContext": context_of(request, resource, request_id),
+        "pathParameters": dict(parameters) or None,
+        "stageVariables": dict(form.variables) or None,
+        "requestContext": visit.context,
         "body": text or None,
         "isBase64Encoded": binary,
     }
 
 
-def context_of(request: Request, resource: str, request_id: str) -> dict[str, Any]:
-    return {
-        "accountId": "000000000000",
-        "apiId": "local",
-        "domainName": request.headers.get("host", ""),
-        "httpMethod": request.method,
-        "identity": {
-            "apiKey": request.headers.get("x-api-key"),
-            "sourceIp": request.client.host if request.client else "",
-            "userAgent": request.headers.get("user-agent", ""),
-        },
-        "path": request.url.path,
-        "protocol": "HTTP/1.1",
-        "requestId": request_id,
-        "requestTimeEpoch": int(time.time() * 1000),
-        "resourceId": "local",
-        "resourcePath": resource,
-        "stage": "local",
+def headers_of(visit: Visit) -> dict[str, list[str]]:
+    given = visit.request.headers
+    headers = {key.title(): given.getlist(key) for key in given}
+    client = visit.context["identity"]["sourceIp"]
+    return headers | {
+        "X-Amzn-Trace-Id": [visit.trace],
+        "X-Forwarded-For": [*headers.get("X-Forwarded-For", []), client],
+        "X-Forwarded-Proto": [visit.request.url.scheme],
     }
 
 
-def answer_of(result: Any) -> Response:
-    """The HTTP answer that a proxy result stands for; a malformed one is the function's fault."""
+def answer_of(result: Any, form: Form, accepted: str) -> Response:
+    """The HTTP answer that a proxy result stands for; a malformed one is the function's fault.
+
+    As API Gateway does it, base64 is taken off only for callers who ask for a binary type first.
+    """
     try:
         body = result.get("body") or ""
-        content = base64.b64decode(body) if result.get("isBase64Encoded") else body.encode()
-        return Response(content, int(result["statusCode"]), result.get("headers"))
+        binary = result.get("isBase64Encoded") and form.is_binary(accepted.partition(",")[0])
+        content = base64.b64decode(body) if binary else body.encode()
+        response = Response(content, int(result["statusCode"]))
+        single, several = result.get("headers") or {}, result.get("multiValueHeaders") or {}
+        fields = {**{name: [value] for name, value in single.items()}, **several}
+        for name, values in fields.items():
+            for value in values:
+                response.headers.append(name, str(value))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise FunctionError("the function's answer is not of the proxy form") from error
-
-
-def problem(status: int, detail: str, request_id: str, headers: dict[str, str]) -> Response:
-    """The gateway's own errors, in the form of the API's."""
-    body = {
-        "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
-        "status": status,
-        "detail": detail,
-        "request_id": request_id,
-    }
-    identity = {"X-Request-Id": request_id}
-    return Response(json.dumps(body), status, identity | headers, "application/problem+json")
+    if "content-type" not in Headers(raw=response.raw_headers):
+        response.headers["content-type"] = "application/json"
+    return response

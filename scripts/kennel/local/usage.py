@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kennel.local.refusals import Refused
+
 Clock = Callable[[], float]
 DAY = 86_400
 
@@ -17,6 +19,14 @@ class Throttle:
 
 
 @dataclass(frozen=True)
+class Quota:
+    """Requests in a day, or in so many days."""
+
+    requests: int
+    days: int = 1
+
+
+@dataclass(frozen=True)
 class Plan:
     """What each key may do."""
 
@@ -26,17 +36,8 @@ class Plan:
     requests_per_day: int = 10_000
 
 
-class Refused(Exception):
-    """The request does not reach the function."""
-
-    def __init__(self, status: int, detail: str, **headers: str) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.headers = headers
-
-
 class Bucket:
-    def __init__(self, throttle: Throttle, clock: Clock) -> None:
+    def __init__(self, throttle: Throttle, clock: Clock = time.time) -> None:
         self._throttle = throttle
         self._clock = clock
         self._tokens = float(throttle.burst)
@@ -56,20 +57,23 @@ class Bucket:
 class Account:
     """One key's use of its plan."""
 
-    def __init__(self, plan: Plan, clock: Clock) -> None:
-        self._plan = plan
+    def __init__(
+        self, throttle: Throttle | None, quota: Quota | None, clock: Clock = time.time
+    ) -> None:
+        self._quota = quota
         self._clock = clock
-        self._bucket = Bucket(Throttle(plan.rate, plan.burst), clock)
-        self._day = 0
+        self._bucket = Bucket(throttle, clock) if throttle else None
+        self._period = 0
         self._used = 0
 
     def charge(self) -> None:
-        day = int(self._clock() // DAY)
-        if day != self._day:
-            self._day, self._used = day, 0
-        if self._used >= self._plan.requests_per_day:
-            raise Refused(429, "the API key's requests of this day are used up")
-        if not self._bucket.take():
+        if self._quota:
+            period = int(self._clock() // (DAY * self._quota.days))
+            if period != self._period:
+                self._period, self._used = period, 0
+            if self._used >= self._quota.requests:
+                raise Refused("QUOTA_EXCEEDED", "the API key's requests of this day are used up")
+        if self._bucket and not self._bucket.take():
             raise too_many()
         self._used += 1
 
@@ -80,18 +84,27 @@ class Door:
     def __init__(
         self, plan: Plan | None = None, throttle: Throttle | None = None, clock: Clock = time.time
     ) -> None:
-        self._accounts = {key: Account(plan, clock) for key in plan.keys} if plan else None
+        self._accounts = accounts_of(plan, clock) if plan else None
         self._bucket = Bucket(throttle, clock) if throttle else None
 
-    def pass_through(self, key: str | None, *, preflight: bool) -> None:
-        """Raise Refused unless the request may pass. Browsers send no key with a preflight."""
-        if self._accounts is not None and not preflight:
+    def pass_through(self, key: str | None, *, needs_key: bool) -> None:
+        """Raise Refused unless the request may pass."""
+        if self._accounts is not None and needs_key:
             if key not in self._accounts:
-                raise Refused(403, "a valid API key is needed in the header x-api-key")
+                raise no_key()
             self._accounts[key].charge()
         if self._bucket and not self._bucket.take():
             raise too_many()
 
 
+def accounts_of(plan: Plan, clock: Clock) -> dict[str, Account]:
+    throttle, quota = Throttle(plan.rate, plan.burst), Quota(plan.requests_per_day)
+    return {key: Account(throttle, quota, clock) for key in plan.keys}
+
+
+def no_key() -> Refused:
+    return Refused("INVALID_API_KEY", "a valid API key is needed in the header x-api-key")
+
+
 def too_many() -> Refused:
-    return Refused(429, "too many requests: slow down", **{"Retry-After": "1"})
+    return Refused("THROTTLED", "too many requests: slow down", {"Retry-After": "1"})

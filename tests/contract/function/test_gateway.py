@@ -12,7 +12,8 @@ import pytest
 from invoke.application import PROBE
 from kennel import places
 from kennel.local.gateway import door_of
-from kennel.local.usage import Bucket, Door, Plan, Refused, Throttle
+from kennel.local.refusals import Refused
+from kennel.local.usage import Bucket, Door, Plan, Throttle
 from tests.contract.function.conftest import (
     GUARDED,
     Call,
@@ -212,21 +213,21 @@ def test_a_bucket_fills_again_at_its_rate_up_to_its_burst() -> None:
 def test_each_key_has_a_plan_of_its_own_which_begins_anew_each_day() -> None:
     now = [0.0]
     door = Door(Plan(("a", "b"), rate=9, burst=9, requests_per_day=1), clock=lambda: now[0])
-    door.pass_through("a", preflight=False)
+    door.pass_through("a", needs_key=True)
     with pytest.raises(Refused, match="of this day"):
-        door.pass_through("a", preflight=False)
-    door.pass_through("b", preflight=False)
-    door.pass_through(None, preflight=True)
+        door.pass_through("a", needs_key=True)
+    door.pass_through("b", needs_key=True)
+    door.pass_through(None, needs_key=False)
     now[0] = 86_400.0
-    door.pass_through("a", preflight=False)
+    door.pass_through("a", needs_key=True)
 
 
 def test_one_caller_beyond_his_rate_is_refused_alone() -> None:
     door = Door(Plan(("a", "b"), rate=1, burst=1), clock=lambda: 0.0)
-    door.pass_through("a", preflight=False)
+    door.pass_through("a", needs_key=True)
     with pytest.raises(Refused, match="slow down"):
-        door.pass_through("a", preflight=False)
-    door.pass_through("b", preflight=False)
+        door.pass_through("a", needs_key=True)
+    door.pass_through("b", needs_key=True)
 
 
 def test_plan_and_throttle_come_from_the_environment() -> None:
@@ -236,8 +237,8 @@ def test_plan_and_throttle_come_from_the_environment() -> None:
             "KENNEL_THROTTLE": '{"rate": 1, "burst": 1}',
         }
     )
-    door.pass_through("a", preflight=False)
+    door.pass_through("a", needs_key=True)
     with pytest.raises(Refused) as caught:
-        door.pass_through("b", preflight=False)
+        door.pass_through("b", needs_key=True)
     assert caught.value.status == 403
-    door_of({}).pass_through(None, preflight=False)
+    door_of({}).pass_through(None, needs_key=True)

@@ -1,0 +1,132 @@
+"""The emulated account of a folder: where its state lies, whether it runs, start and end."""
+
+import fcntl
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from kennel.errors import UserError
+from kennel.local.aws.runners import runner_of
+from kennel.local.processes import clean_environment
+
+HOME = Path(".kennel/local")
+PORT = 4566
+START_SECONDS = 120.0
+STOP_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Account:
+    home: Path = HOME
+
+    @property
+    def state(self) -> Path:
+        return self.home.absolute() / "state"
+
+    @property
+    def log(self) -> Path:
+        return self.state / "control.log"
+
+    def running(self) -> dict[str, Any] | None:
+        """What the control process says of itself; None if it does not run."""
+        with suppress(FileNotFoundError, ValueError):
+            said: dict[str, Any] = json.loads((self.state / "control.json").read_text())
+            if is_control(said["pid"], self.state):
+                return said
+        return None
+
+    def start(self, port: int, runner: str, speed: float) -> dict[str, Any]:
+        """Start the control process, which stays when we end; one that runs is kept."""
+        if running := self.running():
+            return running
+        self.state.mkdir(parents=True, exist_ok=True)
+        settings = self._settings({"port": port, "runner": runner, "speed": speed})
+        command = [sys.executable, "-m", "kennel.local.aws.control", f"--state={self.state}"]
+        command += [f"--{name}={value}" for name, value in settings.items()]
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=clean_environment(),
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not (running := self.running()):
+            if process.poll() is not None or time.monotonic() > deadline:
+                end = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+                raise UserError(f"the emulated account does not start; {self.log} ends:\n{end}")
+            time.sleep(0.05)
+        return running
+
+    def stop(self) -> None:
+        """End the control process; it ends all that it started."""
+        running = self.running()
+        if running:
+            process = psutil.Process(running["pid"])
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_SECONDS)
+            except psutil.TimeoutExpired:
+                process.kill()
+                process.wait(STOP_SECONDS)
+
+    def remove(self) -> None:
+        """End everything, also what a crash left, and delete every file."""
+        self.stop()
+        with suppress(FileNotFoundError):
+            kind = json.loads((self.home / "settings.json").read_text())["runner"]
+            runner_of(kind, self.state).remove_all()  # what a crash has left
+        for path in self.home.rglob("*"):  # models are read-only
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o755)
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Only one command at a time changes the account."""
+        self.home.parent.mkdir(parents=True, exist_ok=True)
+        with self.home.with_suffix(".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another `kennel local` works on {self.home}: wait until it has ended"
+                ) from None
+            yield
+
+    def _settings(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """Those of the first start, as far as they still can be had: a restart is the same."""
+        path = self.home / "settings.json"
+        with suppress(FileNotFoundError):
+            wanted = json.loads(path.read_text())
+        wanted["port"] = free(wanted["port"])
+        path.write_text(json.dumps(wanted))
+        return wanted
+
+
+def free(port: int) -> int:
+    """This port, or any other if somebody has it."""
+    for number in (port, 0):
+        with suppress(OSError), socket.create_server(("127.0.0.1", number)) as listener:
+            found: int = listener.getsockname()[1]
+            return found
+    raise UserError("there is no free port on 127.0.0.1")
+
+
+def is_control(pid: int, state: Path) -> bool:
+    with suppress(psutil.Error):
+        return f"--state={state}" in psutil.Process(pid).cmdline()
+    return False

@@ -1,0 +1,114 @@
+"""CloudWatch's alarms on endpoints, judged by what was measured; moto never looks at a metric."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from moto.cloudwatch.models import Alarm, cloudwatch_backends
+
+from kennel.local.aws.clock import Clock
+from kennel.local.aws.house import House
+from kennel.local.aws.measures import SPELL, Measures, statistic
+
+NAMESPACE = "AWS/SageMaker"
+LOOK_BACK = 2  # times the periods asked for: a busy machine may miss to measure in some
+SKIPPED = (None, "missing")
+Listener = Callable[[Alarm], None]
+log = logging.getLogger("kennel.alarms")
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanThreshold": lambda value, limit: value > limit,
+    "GreaterThanOrEqualToThreshold": lambda value, limit: value >= limit,
+    "LessThanThreshold": lambda value, limit: value < limit,
+    "LessThanOrEqualToThreshold": lambda value, limit: value <= limit,
+}
+
+
+class Alarms:
+    """Judges the alarms every few seconds; listeners hear of those that ring."""
+
+    def __init__(self, house: House, measures: Measures) -> None:
+        self._house, self._measures = house, measures
+        self._clock: Clock = house.clock
+        self.listeners: list[Listener] = []
+
+    @property
+    def _backend(self) -> Any:
+        return cloudwatch_backends[self._house.account][self._house.region]
+
+    def ringing(self, names: Sequence[str]) -> list[str]:
+        """Those of these alarms that are in ALARM, judged now."""
+        alarms = [self._backend.alarms[name] for name in names if name in self._backend.alarms]
+        for alarm in alarms:
+            self._judge(alarm)
+        return [alarm.name for alarm in alarms if alarm.state_value == "ALARM"]
+
+    def judge(self) -> None:
+        for alarm in list(self._backend.alarms.values()):
+            if alarm.namespace == NAMESPACE and alarm.metric_name:
+                self._judge(alarm)
+                if alarm.state_value == "ALARM" and alarm.actions_enabled:
+                    for listen in self.listeners:
+                        listen(alarm)
+
+    def values(self, alarm: Alarm, periods: int) -> list[float | None]:
+        """The alarm's statistic in each of the last periods, the latest first.
+
+        A period ends when the last spell was complete, not when a minute was: what happens is
+        seen a little sooner than on AWS.
+        """
+        dimensions = {each.name: each.value for each in alarm.dimensions}
+        now = self._clock.now() // SPELL * SPELL
+        name = alarm.statistic or alarm.extended_statistic or "Average"
+        return [
+            statistic(
+                name,
+                self._measures.values(
+                    alarm.metric_name,
+                    dimensions,  # type: ignore[arg-type] # moto lets them be None
+                    now - (number + 1) * alarm.period,
+                    now - number * alarm.period,
+                ),
+            )
+            for number in range(periods)
+        ]
+
+    def _judge(self, alarm: Alarm) -> None:
+        periods = int(alarm.evaluation_periods)
+        values = self.values(alarm, periods * LOOK_BACK)
+        # Where nothing is said of missing data, older values take its place, as on AWS.
+        if alarm.treat_missing_data in SKIPPED:
+            values = [each for each in values if each is not None]
+        values = values[:periods]
+        compare = COMPARISONS[alarm.comparison_operator]
+        breaching = [
+            None if value is None else compare(value, float(alarm.threshold)) for value in values
+        ]
+        state = state_of(breaching, alarm.treat_missing_data, alarm.datapoints_to_alarm or periods)
+        state = state or alarm.state_value
+        if state != alarm.state_value:
+            log.info("alarm %s: %s %s", alarm.name, state, values[:3])
+            alarm.update_state(f"Threshold Crossed: {values}", "{}", state)
+
+
+def state_of(breaching: Iterable[bool | None], missing: str | None, needed: int) -> str | None:
+    """OK, ALARM or INSUFFICIENT_DATA; None to stay as it is.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+    """
+    known = [each for each in breaching if each is not None]
+    absent = sum(1 for each in breaching if each is None)
+    match missing or "missing":
+        case "breaching":
+            bad = sum(known) + absent
+        case "notBreaching":
+            bad = sum(known)
+        case "ignore":
+            if not known:
+                return None
+            bad = sum(known)
+        case _:
+            if not known:
+                return "INSUFFICIENT_DATA"
+            bad = sum(known)
+    return "ALARM" if bad >= needed else "OK"

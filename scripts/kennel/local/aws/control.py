@@ -1,0 +1,132 @@
+"""AWS's services on one loopback port: moto with our additions, and what they run.
+
+    python -m kennel.local.aws.control --state .kennel/local/state --port 4566
+
+One process. When it listens, STATE/control.json says where; SIGTERM ends it and all it started.
+"""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from moto.moto_server.werkzeug_app import (
+    DomainDispatcherApplication,
+    MotoRequestHandler,
+    create_backend_app,
+)
+from werkzeug.serving import make_server
+
+from kennel.local.aws import additions, journal
+from kennel.local.aws.clock import Clock
+from kennel.local.aws.house import House
+from kennel.local.aws.runners import runner_of
+
+READY = "control.json"
+log = logging.getLogger("kennel.control")
+
+
+class QuietHandler(MotoRequestHandler):
+    """No line for each request; failures are logged where they happen."""
+
+    def log_request(self, *_: object) -> None:
+        pass
+
+
+def build(house: House) -> journal.Wsgi:
+    """The services as one WSGI application."""
+    journal.install()
+    additions.install(house)
+    application: journal.Wsgi = DomainDispatcherApplication(create_backend_app)
+    return house.journal.around(saying_what_is_missing(application))
+
+
+def saying_what_is_missing(application: journal.Wsgi) -> journal.Wsgi:
+    """A refusal where moto has no such operation: clients try again what fails by itself."""
+
+    def call(environ: journal.Environ, start: journal.Start) -> Iterable[bytes]:
+        try:
+            return list(application(environ, start))
+        except NotImplementedError as missing:
+            log.warning("%s", missing)
+            body = json.dumps({"__type": "UnknownOperationException", "message": str(missing)})
+            start("400 Bad Request", [("Content-Type", "application/x-amz-json-1.1")])
+            return [body.encode()]
+
+    return call
+
+
+def serve(house: House, port: int) -> None:
+    """Listen, bring back what was there, answer until SIGTERM or SIGINT, close the house."""
+    told = told_to_end()
+    application = build(house)
+    server = make_server(
+        "127.0.0.1", port, application, threaded=True, request_handler=QuietHandler
+    )
+    house.address = f"http://127.0.0.1:{server.server_port}"
+    try:
+        count = house.journal.repeat(application)
+        if count:
+            log.info("repeated %d calls", count)
+        house.restart()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        announce(house)
+        told.wait()
+        server.shutdown()
+    finally:
+        (house.state / READY).unlink(missing_ok=True)
+        house.close()
+        server.server_close()
+
+
+def announce(house: House) -> None:
+    where = {"address": house.address, "api": house.api}
+    text = json.dumps({**where, "pid": os.getpid(), "region": house.region})
+    new = house.state / f"{READY}.new"
+    new.write_text(text)
+    new.rename(house.state / READY)
+
+
+def told_to_end() -> threading.Event:
+    """Set by a signal, from now on: what was started by then is ended in good order."""
+    told = threading.Event()
+
+    def tell(number: int, _: FrameType | None) -> None:
+        log.info("ended by %s", signal.Signals(number).name)
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, tell)
+    return told
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--state", type=Path, required=True)
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--region", default="eu-west-1")
+    parser.add_argument("--runner", choices=("processes", "docker"), default="processes")
+    parser.add_argument("--speed", type=float, default=1, help="of AWS's own waits")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    for chatty in ("werkzeug", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    state = options.state.absolute()
+    state.mkdir(parents=True, exist_ok=True)
+    house = House(
+        state=state,
+        clock=Clock(options.speed),
+        runner=runner_of(options.runner, state),
+        journal=journal.Journal(state),
+        region=options.region,
+    )
+    serve(house, options.port)
+
+
+if __name__ == "__main__":
+    main()

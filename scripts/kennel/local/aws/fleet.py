@@ -1,0 +1,326 @@
+"""The instances of one endpoint configuration: started, asked how they are, chosen, drained."""
+
+import logging
+import random
+import shutil
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from kennel.errors import UserError
+from kennel.local.aws.artifacts import Artifacts, Unavailable
+from kennel.local.aws.joblog import Tail
+
+if TYPE_CHECKING:
+    from kennel.local.aws.runner import Runner, Running
+
+LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
+PING_SECONDS = 2.0
+STARTUP_SECONDS = 480.0  # real seconds until a container must answer pings
+STOP_SECONDS = 30.0  # from SIGTERM to SIGKILL
+ANSWER_SECONDS = 60.0
+log = logging.getLogger("kennel.fleet")
+
+
+class NotHealthy(Exception):
+    """A container did not come up; the message is SageMaker's, with what we know besides."""
+
+
+class NoInstance(Exception):
+    """Nothing is there to answer the request."""
+
+
+class AllBusy(Exception):
+    """A serverless variant runs as many requests as it may."""
+
+
+@dataclass(frozen=True)
+class VariantSpec:
+    """A production variant with its model's container, as they were when it was deployed."""
+
+    name: str
+    model: str
+    image: str
+    model_data: str
+    count: int
+    environment: dict[str, str] = field(default_factory=dict)
+    instance_type: str = "ml.c6i.xlarge"
+    isolated: bool = True
+    max_concurrency: int | None = None  # serverless
+    routing: str = "RANDOM"
+    startup_seconds: float = STARTUP_SECONDS
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class FleetSpec:
+    endpoint: str
+    config: str
+    variants: tuple[VariantSpec, ...]
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Self:
+        variants = tuple(VariantSpec(**each) for each in document["variants"])
+        return cls(document["endpoint"], document["config"], variants)
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What instances stand on."""
+
+    runner: "Runner"
+    artifacts: Artifacts
+    roots: Path
+    write: Callable[[str, str, list[str]], None]  # endpoint, stream, lines of a container's log
+
+
+class Instance:
+    """One container behind the endpoint."""
+
+    def __init__(self, running: "Running", root: Path, write: Callable[[list[str]], None]) -> None:
+        self.running = running
+        self.root = root
+        self._tail, self._write = Tail(running.log), write
+        self.outstanding = 0
+        self.client = httpx.Client(
+            base_url=running.address,
+            timeout=ANSWER_SECONDS,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
+        )
+        for name in ("accept", "accept-encoding", "user-agent"):
+            del self.client.headers[name]  # SageMaker sends what the caller sent
+
+    def pings(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return self.client.get("/ping", timeout=PING_SECONDS).status_code == 200
+        return False
+
+    def stop(self) -> None:
+        """Answer what was accepted, then SIGTERM, then SIGKILL."""
+        wait_until(lambda: not self.outstanding, ANSWER_SECONDS)
+        self.running.terminate()
+        if not wait_until(lambda: self.running.exit_code() is not None, STOP_SECONDS):
+            self.running.kill()
+        self.client.close()
+        self.tell(last=True)
+        remove(self.root)
+
+    def tell(self, *, last: bool = False) -> None:
+        """Send what the container has written since to CloudWatch."""
+        if lines := self._tail.lines(last=last):
+            self._write(lines)
+
+
+class Variant:
+    """The instances of a production variant, and who of them answers next."""
+
+    def __init__(self, endpoint: str, spec: VariantSpec, ground: Ground) -> None:
+        self.spec = spec
+        self.weight = spec.weight
+        self.desired = spec.count
+        self._endpoint, self._ground = endpoint, ground
+        self._instances: list[Instance] = []
+        self._lock = threading.Lock()
+        self._busy = 0.0  # seconds of requests since `began`
+        self._began = self._since = time.monotonic()
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def current(self) -> int:
+        return len(self._instances)
+
+    def take(self) -> Instance:
+        """An instance for one request; give it back with `release`."""
+        with self._lock:
+            if not self._instances:
+                raise NoInstance(self.name)
+            outstanding = sum(each.outstanding for each in self._instances)
+            if self.spec.max_concurrency and outstanding >= self.spec.max_concurrency:
+                raise AllBusy(self.name)
+            chosen = self._choose()
+            self._count(time.monotonic())
+            chosen.outstanding += 1
+            return chosen
+
+    def release(self, instance: Instance) -> None:
+        with self._lock:
+            self._count(time.monotonic())
+            instance.outstanding -= 1
+
+    def concurrency(self) -> float:
+        """Requests under way on an instance, averaged over the time since the last call."""
+        with self._lock:
+            now = time.monotonic()
+            self._count(now)
+            mean = self._busy / max(1e-6, now - self._began)
+            self._busy, self._began = 0.0, now
+            return mean / max(1, len(self._instances))
+
+    def _count(self, now: float) -> None:
+        """Add up the time that requests have been under way; before their number changes."""
+        outstanding = sum(each.outstanding for each in self._instances)
+        self._busy += outstanding * (now - self._since)
+        self._since = now
+
+    def scale(self, count: int, give_up: threading.Event) -> None:
+        """Start or drain instances until there are `count`."""
+        self.desired = count
+        missing = count - self.current
+        if missing > 0:
+            self._add(missing, give_up)
+        with self._lock:
+            surplus, self._instances = self._instances[count:], self._instances[:count]
+        stop_all(surplus)
+
+    def settle(self) -> None:
+        """Be content with the instances that there are."""
+        self.desired = self.current
+
+    def replace_dead(self, give_up: threading.Event) -> None:
+        """SageMaker replaces an instance whose container has ended."""
+        with self._lock:
+            dead = [each for each in self._instances if each.running.exit_code() is not None]
+            self._instances = [each for each in self._instances if each not in dead]
+        if dead:
+            log.warning("%s/%s: %d containers ended", self._endpoint, self.name, len(dead))
+            stop_all(dead)
+            self._add(len(dead), give_up)
+
+    def tell(self) -> None:
+        for instance in list(self._instances):
+            instance.tell()
+
+    def _write(self, stream: str, lines: list[str]) -> None:
+        self._ground.write(self._endpoint, stream, lines)
+
+    def _choose(self) -> Instance:
+        if self.spec.routing == LEAST_OUTSTANDING:
+            least = min(each.outstanding for each in self._instances)
+            return random.choice([i for i in self._instances if i.outstanding == least])  # noqa: S311
+        return random.choice(self._instances)  # noqa: S311 - routing, not secrets
+
+    def _add(self, count: int, give_up: threading.Event) -> None:
+        """Several at a time; each serves as soon as it is healthy."""
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            for started in [pool.submit(self._start, give_up) for _ in range(count)]:
+                started.result()
+
+    def _start(self, give_up: threading.Event) -> None:
+        from kennel.local.aws.runner import Container  # noqa: PLC0415 - not for its users' types
+
+        name = f"{self._endpoint}-{self.name}-{uuid.uuid4().hex[:8]}"
+        root = self._ground.roots / name
+        root.mkdir(parents=True)
+        self._ground.artifacts.give(self.spec.model_data, root / "model")
+        container = Container(
+            name=name,
+            image=self.spec.image,
+            command="serve",
+            root=root,
+            environment=self.spec.environment,
+            instance_type=self.spec.instance_type,
+            isolated=self.spec.isolated,
+        )
+        try:
+            running = self._ground.runner.start(container)
+        except UserError as error:
+            raise Unavailable(str(error)) from error
+        instance = Instance(running, root, partial(self._write, f"{self.name}/{name}"))
+        try:
+            self._wait_until_healthy(instance, give_up)
+        except NotHealthy:
+            instance.stop()
+            raise
+        with self._lock:
+            self._instances.append(instance)
+
+    def _wait_until_healthy(self, instance: Instance, give_up: threading.Event) -> None:
+        def settled() -> bool:
+            ended = instance.running.exit_code() is not None
+            return ended or give_up.is_set() or instance.pings()
+
+        in_time = wait_until(settled, self.spec.startup_seconds, every=0.1)
+        code = instance.running.exit_code()
+        if not in_time or code is not None or give_up.is_set():
+            raise NotHealthy(
+                f"The primary container for production variant {self.name} did not pass the ping "
+                f"health check. Please check CloudWatch logs for this endpoint. "
+                f"{ending(instance.running.log, code)}"
+            )
+
+
+class Fleet:
+    """All variants of one configuration."""
+
+    def __init__(self, spec: FleetSpec, ground: Ground) -> None:
+        self.spec = spec
+        self.variants = {each.name: Variant(spec.endpoint, each, ground) for each in spec.variants}
+
+    @property
+    def config(self) -> str:
+        return self.spec.config
+
+    def start(self, give_up: threading.Event) -> None:
+        """Return when every instance answers pings; raise when one does not in time."""
+        for variant in self.variants.values():
+            variant.scale(variant.desired, give_up)
+
+    def stop(self) -> None:
+        for variant in self.variants.values():
+            variant.scale(0, threading.Event())
+
+    def choose(self) -> Variant:
+        """A variant by the weights; those without weight get no traffic."""
+        variants = list(self.variants.values())
+        weights = [each.weight for each in variants]
+        if not sum(weights):
+            raise NoInstance("no variant has a weight above 0")
+        return random.choices(variants, weights)[0]  # noqa: S311 - routing, not secrets
+
+
+def stop_all(instances: Sequence[Instance]) -> None:
+    if instances:
+        with ThreadPoolExecutor(max_workers=len(instances)) as pool:
+            list(pool.map(Instance.stop, instances))
+
+
+def wait_until(true: Callable[[], bool], seconds: float, every: float = 0.02) -> bool:
+    """Wait in real seconds; whether it became true."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(every)
+    return True
+
+
+def ending(path: Path, code: int | None) -> str:
+    """What a person needs to know of a container that did not come up."""
+    lines = path.read_text(errors="replace").split("\n") if path.exists() else []
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    how = f"It ended with exit code {code}" if code is not None else "It answered no ping"
+    return f"{how}; its log {path} ends with: {last[:400]}"
+
+
+def remove(root: Path) -> None:
+    """A folder with read-only folders in it."""
+    for path in root.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+    shutil.rmtree(root, ignore_errors=True)

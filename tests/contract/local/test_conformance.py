@@ -1,0 +1,124 @@
+"""What the emulated account answers, held against botocore's own models of the services."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+
+from tests.contract.local.conftest import Aws
+from tests.contract.local.releases import Releases
+from tests.contract.local.workload import program
+
+ENDPOINT = """
+    import socket
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+    server.socket = socket.socket(fileno=int(os.environ["KENNEL_FD"]))
+    server.serve_forever()
+"""
+TARGET = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/model/variant/live",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+
+
+def unknown(shape: Shape | None, value: Any, place: str = "") -> Iterator[str]:
+    """What an answer holds that its model does not."""
+    if isinstance(shape, StructureShape):
+        for name, each in value.items():
+            if name not in shape.members:
+                yield f"{place}.{name}"
+            elif each is not None:
+                yield from unknown(shape.members[name], each, f"{place}.{name}")
+        yield from (
+            f"{place}.{name} is missing" for name in shape.required_members if name not in value
+        )
+    elif isinstance(shape, ListShape):
+        for each in value:
+            yield from unknown(shape.member, each, f"{place}[]")
+    elif isinstance(shape, MapShape):
+        for each in value.values():
+            yield from unknown(shape.value, each, f"{place}{{}}")
+    elif isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
+        yield f"{place} is {value!r}"
+
+
+class Checked:
+    """A client whose answers are compared with the models as they come."""
+
+    def __init__(self, aws: Aws, service: str) -> None:
+        self.client = aws.client(service)
+        self.found: dict[str, list[str]] = {}
+        self.client.meta.events.register("after-call", self._compare)
+
+    def _compare(self, http_response: Any, model: Any, **_: Any) -> None:
+        answer = json.loads(http_response.content or "{}")
+        self.found.setdefault(model.name, []).extend(unknown(model.output_shape, answer))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+
+@pytest.fixture(scope="module")
+def releases(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    model = tmp_path_factory.mktemp("model")
+    (model / "weights").write_bytes(b"any")
+    return Releases(aws, model)
+
+
+def test_endpoints_answer_in_the_shapes_of_the_api(
+    aws: Aws, releases: Releases, tmp_path: Path
+) -> None:
+    sagemaker = Checked(aws, "sagemaker")
+    releases.sagemaker = sagemaker
+    assert releases.endpoint("model", **program(tmp_path, ENDPOINT, "server"))
+    other = releases.config(**program(tmp_path, ENDPOINT, "server"))
+    sagemaker.update_endpoint(EndpointName="model", EndpointConfigName=other)
+    releases.settled("model")
+    wanted = [{"VariantName": "live", "DesiredWeight": 2.0}]
+    sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="model", DesiredWeightsAndCapacities=wanted
+    )
+    releases.settled("model")
+    sagemaker.list_endpoints()
+    sagemaker.describe_endpoint_config(EndpointConfigName=other)
+    sagemaker.describe_model(ModelName=other)
+    assert len(sagemaker.found) == 9
+    assert {name: found for name, found in sagemaker.found.items() if found} == {}
+
+
+def test_autoscaling_answers_in_the_shapes_of_the_api(aws: Aws) -> None:
+    scaling = Checked(aws, "application-autoscaling")
+    arn = scaling.register_scalable_target(**TARGET, MinCapacity=2, MaxCapacity=2)
+    scaling.tag_resource(ResourceARN=arn["ScalableTargetARN"], Tags={"a": "b"})
+    scaling.list_tags_for_resource(ResourceARN=arn["ScalableTargetARN"])
+    scaling.untag_resource(ResourceARN=arn["ScalableTargetARN"], TagKeys=["a"])
+    while not scaling.describe_scaling_activities(**TARGET)["ScalingActivities"]:
+        pass
+    scaling.deregister_scalable_target(**TARGET)
+    assert len(scaling.found) == 6
+    assert {name: found for name, found in scaling.found.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    ("service", "operations"),
+    [
+        ("sagemaker", ["UpdateEndpoint", "AddTags", "DeleteTags", "ListEndpoints"]),
+        ("application-autoscaling", ["TagResource", "UntagResource", "DescribeScalingActivities"]),
+        ("budgets", ["DescribeSubscribersForNotification", "UpdateBudget", "ListTagsForResource"]),
+    ],
+)
+def test_what_was_added_exists(service: str, operations: list[str]) -> None:
+    model = botocore.session.get_session().get_service_model(service)
+    assert set(operations) <= set(model.operation_names)

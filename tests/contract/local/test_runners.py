@@ -1,0 +1,384 @@
+"""Both runners by the same claims: what they start is reached, limited, ended and never left."""
+
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from kennel.local.aws.instances import Limits, limits
+from kennel.local.aws.runner import Container, Runner, Running
+from kennel.local.aws.runner_docker import DockerRunner
+from kennel.local.aws.runner_processes import ProcessRunner
+from tests.contract.local.workload import program, wait_until
+
+# As both runners start it: on the socket it inherits, or on port 8080.
+SERVER = """
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+    import socket
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            try:
+                answer = str(eval(body))
+            except Exception as error:
+                answer = repr(error)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+    server = ThreadingHTTPServer(("0.0.0.0", 8080), Handler, bind_and_activate=False)
+    descriptor = os.environ.get("KENNEL_FD")
+    if descriptor:
+        server.socket = socket.socket(fileno=int(descriptor))
+    else:
+        server.server_bind()
+        server.server_activate()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server.serve_forever()
+"""
+DOCKERFILE = """
+ARG BASE
+FROM ${BASE}
+COPY server /app/server
+COPY trainer /app/trainer
+ENV PYTHONPATH=/app KENNEL_ML_ROOT=/opt/ml
+ENTRYPOINT ["python", "-u", "/app/start.py"]
+COPY start.py /app/start.py
+"""
+START = """
+import runpy, sys
+name = {"serve": "server", "train": "trainer"}[sys.argv[1]]
+runpy.run_module(name, run_name="__main__", alter_sys=False)
+"""
+TRAINER = """
+    import subprocess
+    exec(os.environ["CODE"])
+"""
+
+
+class Workbench:
+    """A runner with what it is to run."""
+
+    def __init__(
+        self, runner: Runner, state: Path, image: str, environment: dict[str, str]
+    ) -> None:
+        self.runner, self.state, self.image, self.environment = runner, state, image, environment
+
+    def container(self, command: str, **more: object) -> Container:
+        name = f"{command}-{uuid.uuid4().hex[:8]}"
+        root = self.state / name
+        for folder in ("model", "input/config", "output", "checkpoints"):
+            (root / folder).mkdir(parents=True)
+        (root / "model/weights").write_text("heavy")
+        (root / "input/config/hyperparameters.json").write_text("{}")
+        (root / "input/config/resourceconfig.json").write_text("{}")
+        base = Container(name, self.image, command, root, self.environment)  # type: ignore[arg-type]
+        return replace(base, **more)  # type: ignore[arg-type]
+
+    def train(self, code: str, **more: object) -> Running:
+        return self.runner.start(
+            self.container("train", environment=self.environment | {"CODE": code}, **more)
+        )
+
+    def serve(self, **more: object) -> "Server":
+        running = self.runner.start(self.container("serve", **more))
+        server = Server(running)
+        wait_until(lambda: server.answers() or running.exit_code() is not None)
+        assert running.exit_code() is None, running.log.read_text()
+        return server
+
+
+class Server:
+    def __init__(self, running: Running) -> None:
+        self.running = running
+
+    def answers(self) -> bool:
+        with suppress(httpx.HTTPError):
+            return self.ask("1 + 1") == "2"
+        return False
+
+    def ask(self, code: str) -> str:
+        url = f"{self.running.address}/invocations"
+        return httpx.post(url, content=code, timeout=30, trust_env=False).text
+
+
+def ended(running: Running, seconds: float = 30) -> int:
+    wait_until(lambda: running.exit_code() is not None, seconds)
+    code = running.exit_code()
+    assert code is not None
+    return code
+
+
+@pytest.fixture(scope="module")
+def image(docker: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A small image with the programs in it, on the base of our own."""
+    folder = tmp_path_factory.mktemp("image")
+    for package, text in (("server", SERVER), ("trainer", TRAINER)):
+        made = program(folder, text, package)["PYTHONPATH"]
+        shutil.move(Path(made, package), folder / package)
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    (folder / "start.py").write_text(START)
+    text = (Path(__file__).parents[3] / "images/serve/Dockerfile").read_text()
+    base = text.partition("ARG BASE=")[2].split()[0]
+    tag = f"kennel-runner-test:{uuid.uuid4().hex[:8]}"
+    command = [docker, "build", "--quiet", "--build-arg", f"BASE={base}", "--tag", tag, folder]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    yield tag
+    subprocess.run([docker, "rmi", "--force", tag], capture_output=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def in_processes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
+    folder, state = tmp_path_factory.mktemp("programs"), tmp_path_factory.mktemp("processes")
+    server = program(folder, SERVER, "server")["PYTHONPATH"]
+    trainer = program(folder, TRAINER)["PYTHONPATH"]
+    found = Workbench(ProcessRunner(state), state, "", {"PYTHONPATH": f"{server}:{trainer}"})
+    yield found
+    found.runner.remove_all()
+
+
+@pytest.fixture(scope="module")
+def in_docker(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
+    state = tmp_path_factory.mktemp("docker")
+    found = Workbench(DockerRunner(state), state, image, {})
+    yield found
+    found.runner.remove_all()
+
+
+@pytest.fixture(scope="module", params=["in_processes", "in_docker"])
+def bench(request: pytest.FixtureRequest) -> Workbench:
+    found: Workbench = request.getfixturevalue(request.param)
+    return found
+
+
+def test_a_server_answers_on_loopback_and_ends_by_sigterm(bench: Workbench) -> None:
+    server = bench.serve(environment=bench.environment | {"COLOUR": "green"})
+    assert server.running.address.startswith("http://127.0.0.1:")
+    assert server.ask("os.environ['COLOUR']") == "green"
+    assert server.ask("(ml / 'model/weights').read_text()") == "heavy"
+    server.running.terminate()
+    assert ended(server.running) == 0
+    with pytest.raises(httpx.HTTPError):
+        server.ask("1")
+
+
+def test_two_servers_live_side_by_side(bench: Workbench) -> None:
+    one, other = bench.serve(), bench.serve()
+    assert one.running.address != other.running.address
+    assert one.ask("3") == other.ask("3") == "3"
+    for server in (one, other):
+        server.running.kill()
+        ended(server.running)
+
+
+def test_a_large_answer_comes_whole(bench: Workbench) -> None:
+    server = bench.serve()
+    assert len(server.ask("'x' * 6_000_000")) == 6_000_000
+    server.running.kill()
+    ended(server.running)
+
+
+def test_what_a_job_writes_is_kept_and_its_exit_code_known(bench: Workbench) -> None:
+    running = bench.train("print('hello'); (ml / 'output/failure').write_text('why'); sys.exit(7)")
+    assert ended(running) == 7
+    assert running.address == ""
+    assert "hello" in running.log.read_text()
+    root = bench.state / running.log.stem
+    assert (root / "output/failure").read_text() == "why"
+    assert (root / "output/failure").owner() == bench.state.owner()
+
+
+def test_no_settings_of_the_user_get_in(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    running = bench.train("print([name for name in os.environ if name.startswith('AWS')])")
+    assert ended(running) == 0
+    assert running.log.read_text().strip() == "[]"
+
+
+def test_sigterm_reaches_the_job_and_sigkill_all_it_started(bench: Workbench) -> None:
+    running = bench.train(
+        "subprocess.Popen(['sleep', '54321'], start_new_session=True)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('told', flush=True))\n"
+        "print('ready', flush=True)\n"
+        "while True: time.sleep(1)"
+    )
+    wait_until(lambda: "ready" in running.log.read_text())
+    running.terminate()
+    wait_until(lambda: "told" in running.log.read_text())
+    assert running.exit_code() is None
+    running.kill()
+    assert ended(running) == 137
+    assert not sleeping()
+
+
+def test_processes_of_a_job_end_with_its_first(bench: Workbench) -> None:
+    running = bench.train("subprocess.Popen(['sleep', '54321'], start_new_session=True)")
+    assert ended(running) == 0
+    assert not sleeping()
+
+
+def test_an_unhandled_sigterm_is_told_as_docker_does(bench: Workbench) -> None:
+    running = bench.train(
+        "signal.signal(signal.SIGTERM, lambda *_: os._exit(143))\n"
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    wait_until(lambda: "ready" in running.log.read_text())
+    running.terminate()
+    assert ended(running) == 143
+
+
+def test_memory_is_that_of_the_instance_type(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("runner_docker", "runner_processes"):
+        monkeypatch.setattr(f"kennel.local.aws.{module}.limits", lambda _: Limits(1, 256 << 20))
+    running = bench.train("held = b'x' * (400 << 20); print('held', flush=True); time.sleep(60)")
+    assert ended(running) == 137
+    assert "hosts" not in running.log.read_text()
+
+
+def test_hosts_of_a_job_see_each_other(bench: Workbench) -> None:
+    names = bench.runner.hosts(2)
+    assert list(names) == sorted(names)
+    meet = """
+first, mine = %r, %r
+if mine == first:
+    import socket
+    with socket.create_server((mine, 29400)) as listener:
+        print(listener.accept()[0].recv(100).decode())
+else:
+    import socket
+    for _ in range(200):
+        try:
+            with socket.create_connection((first, 29400), 1) as peer:
+                peer.sendall(b'met')
+            break
+        except OSError:
+            time.sleep(0.05)
+"""
+    network = f"job-{uuid.uuid4().hex[:6]}"
+    hosts = [bench.train(meet % (names[0], name), host=name, network=network) for name in names]
+    assert [ended(host) for host in hosts] == [0, 0]
+    assert "met" in hosts[0].log.read_text()
+    bench.runner.forget(network)
+
+
+def test_two_jobs_have_hosts_of_their_own(bench: Workbench) -> None:
+    if isinstance(bench.runner, ProcessRunner):
+        assert not set(bench.runner.hosts(3)) & set(bench.runner.hosts(3))
+    assert bench.runner.hosts(12)[1:3] != bench.runner.hosts(2)
+
+
+def test_nothing_is_left_of_a_runner_that_crashed(bench: Workbench) -> None:
+    running = bench.train("print('ready', flush=True); time.sleep(600)")
+    wait_until(lambda: "ready" in running.log.read_text())
+    type(bench.runner)(bench.state)  # type: ignore[call-arg]
+    assert ended(running) == 137
+
+
+def test_an_isolated_server_reaches_nothing(in_docker: Workbench) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as here:  # noqa: S104 - what must not be reached
+        port = here.getsockname()[1]
+        server = in_docker.serve()
+        for host in (*addresses_of_this_machine(), "192.0.2.1"):
+            code = f"__import__('socket').create_connection(({host!r}, {port}), 1)"
+            assert "Error" in server.ask(code), host
+        assert server.ask("os.listdir('/sys/class/net')") == "['lo']"
+        server.running.kill()
+        ended(server.running)
+
+
+def test_a_server_that_is_not_isolated_has_a_network(in_docker: Workbench) -> None:
+    server = in_docker.serve(isolated=False)
+    assert "eth0" in server.ask("os.listdir('/sys/class/net')")
+    server.running.kill()
+    ended(server.running)
+
+
+def test_the_model_folder_cannot_be_written(in_docker: Workbench) -> None:
+    server = in_docker.serve()
+    assert "Read-only file system" in server.ask("(ml / 'model/new').write_text('x')")
+    server.running.kill()
+    ended(server.running)
+
+
+def test_hosts_that_are_isolated_have_no_way_out(in_docker: Workbench) -> None:
+    network = f"job-{uuid.uuid4().hex[:6]}"
+    name = in_docker.runner.hosts(1)[0]
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), 2)"
+    running = in_docker.train(code, host=name, network=network)
+    assert ended(running) == 1
+    alone = in_docker.train("import socket; print(socket.gethostbyname('algo-1'))", host=name)
+    assert ended(alone) == 0, alone.log.read_text()
+    in_docker.runner.forget(network)
+
+
+def test_docker_gives_the_cpus_that_there_are(in_docker: Workbench) -> None:
+    running = in_docker.train("time.sleep(0.1)", instance_type="ml.c6i.32xlarge")
+    assert ended(running) == 0, running.log.read_text()
+
+
+def test_an_image_that_is_missing_is_named(in_docker: Workbench) -> None:
+    from kennel.errors import UserError
+
+    with pytest.raises(UserError, match=r"no image nobody/has:this.*docker tag"):
+        in_docker.runner.start(in_docker.container("train", image="nobody/has:this"))
+
+
+def test_an_image_is_found_by_the_digest_at_the_end_of_its_address(
+    in_docker: Workbench, docker: str
+) -> None:
+    inspect = [docker, "image", "inspect", "--format", "{{.Id}}", in_docker.image]
+    found = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.strip()
+    running = in_docker.train(
+        "pass", image=f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/x@{found}"
+    )
+    assert ended(running) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "cpus", "gigabytes"),
+    [
+        ("ml.c6i.large", 2, 4),
+        ("ml.m5.4xlarge", 16, 64),
+        ("ml.g5.xlarge", 4, 16),
+        ("ml.t3.medium", 2, 4),
+        ("ml.m7i-flex.2xlarge", 8, 32),
+        ("something else", 2, 8),
+    ],
+)
+def test_limits_follow_from_the_name(name: str, cpus: int, gigabytes: int) -> None:
+    assert limits(name) == Limits(cpus, gigabytes << 30)
+
+
+def sleeping() -> list[int]:
+    """What a test has started and should be gone; it takes a moment after a container's end."""
+    deadline = time.monotonic() + 5
+    while True:
+        found = [p.pid for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == SLEEP]
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
+
+
+SLEEP = ["sleep", "54321"]
+
+
+def addresses_of_this_machine() -> list[str]:
+    return [
+        each.address
+        for addresses in psutil.net_if_addrs().values()
+        for each in addresses
+        if each.family == socket.AF_INET
+    ]

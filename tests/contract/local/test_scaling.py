@@ -1,0 +1,83 @@
+"""Application autoscaling of the emulated account: measured traffic starts and stops instances."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.contract.local.conftest import Aws
+from tests.contract.local.releases import Releases, load
+
+TARGET = {
+    "ServiceNamespace": "sagemaker",
+    "ResourceId": "endpoint/busy/variant/live",
+    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+}
+KIND = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+
+
+def wait_for_count(releases: Releases, count: int, seconds: float) -> dict[str, Any]:
+    deadline = time.monotonic() + seconds
+    while True:
+        found = releases.describe("busy")
+        [variant] = found["ProductionVariants"]
+        if (variant["CurrentInstanceCount"], found["EndpointStatus"]) == (count, "InService"):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)
+
+
+def test_load_adds_instances_up_to_the_limit_and_silence_takes_them_away(
+    aws: Aws, trained: Path, pictures: Path
+) -> None:
+    releases = Releases(aws, trained / "model")
+    scaling = aws.client("application-autoscaling")
+    releases.endpoint("busy", {"RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}})
+    arn = scaling.register_scalable_target(
+        **TARGET, MinCapacity=1, MaxCapacity=2, Tags={"Project": "kennel"}
+    )["ScalableTargetARN"]
+    assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"Project": "kennel"}
+    policy = scaling.put_scaling_policy(
+        **TARGET,
+        PolicyName="load",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 0.5,
+            "PredefinedMetricSpecification": {"PredefinedMetricType": KIND},
+            "ScaleInCooldown": 60,
+            "ScaleOutCooldown": 60,
+        },
+    )
+    assert len(policy["Alarms"]) == 2
+
+    picture = min(pictures.glob("test/*/*.jpg")).read_bytes()
+    with load(aws, "busy", picture, callers=4) as seen:
+        wait_for_count(releases, 2, 60)
+    assert seen.errors == []
+    began = time.monotonic()
+    wait_for_count(releases, 1, 60)
+    assert time.monotonic() - began > 10  # fifteen minutes by a clock that is 60 times as fast
+
+    told = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")["ScalingActivities"]
+    assert [each["Description"] for each in told] == [
+        "Setting desired instance count to 1.",
+        "Setting desired instance count to 2.",
+    ]
+
+    # While it is registered it keeps its instance type; with the endpoint goes the registration.
+    other = releases.config({"InstanceType": "ml.c7i.2xlarge"})
+    with pytest.raises(ClientError, match="deregistered"):
+        releases.sagemaker.update_endpoint(EndpointName="busy", EndpointConfigName=other)
+    releases.sagemaker.delete_endpoint(EndpointName="busy")
+    with pytest.raises(ClientError, match="Could not find endpoint"):
+        releases.settled("busy")
+    assert scaling.describe_scalable_targets(ServiceNamespace="sagemaker")["ScalableTargets"] == []
+
+
+def test_what_does_not_exist_cannot_be_registered(aws: Aws) -> None:
+    with pytest.raises(ClientError, match="does not exist"):
+        aws.client("application-autoscaling").register_scalable_target(
+            **TARGET | {"ResourceId": "endpoint/nobody/variant/live"}, MinCapacity=1, MaxCapacity=2
+        )

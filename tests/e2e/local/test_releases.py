@@ -1,0 +1,163 @@
+"""The release path on an emulated account: the notebook, a second release, a bad one, a rollback.
+
+The notebook brings the account up and makes the first release; the rest goes on from there.
+"""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.conftest import ROOT
+
+NOTEBOOK = ROOT / "notebooks/train_and_deploy.ipynb"
+
+
+@dataclass
+class Stay:
+    """A folder with an emulated account in it, and the command line there."""
+
+    home: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    said: str = ""
+
+    def kennel(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "kennel", *arguments],
+            cwd=self.home,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self.kennel(*arguments, "--json").stdout)
+
+    def serving(self) -> list[int]:
+        releases = self.json("models", "list")["releases"]
+        return [each["release"] for each in releases if each["serving"]]
+
+
+def code_of(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text())["cells"]
+    assert not any(each.get("outputs") for each in cells), "outputs do not belong into the tree"
+    return "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+
+
+def run_alone(command: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """What it says; with it end the verbs that it has started."""
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = process.communicate(timeout=900)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGTERM)
+        said, _ = process.communicate(timeout=60)
+        pytest.fail(f"the notebook takes too long:\n{said}")
+    assert process.returncode == 0, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def stay(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stay]:
+    """What the notebook leaves: an account with one release, which serves."""
+    home = tmp_path_factory.mktemp("stay")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    path = f"{Path(sys.executable).parent}:{kept['PATH']}"
+    found = Stay(home, kept | {"PATH": path, "KENNEL_TERRAFORM": terraform, "COLUMNS": "200"})
+    (home / "notebook.py").write_text(code_of(NOTEBOOK))
+    try:
+        found.said = run_alone([sys.executable, "notebook.py"], home, found.environment)
+        for line in found.kennel("local", "env").stdout.splitlines():
+            if line.startswith("export "):
+                name, _, value = line.removeprefix("export ").partition("=")
+                found.environment[name] = shlex.split(value)[0]
+        yield found
+    finally:
+        found.kennel("local", "down")
+
+
+@pytest.mark.slow
+def test_the_notebook_ends_with_a_release_that_serves(stay: Stay) -> None:
+    assert "test pictures through the API, all answered as after training" in stay.said
+    assert stay.serving() == [1]
+
+
+@pytest.mark.slow
+def test_a_second_release_is_rolled_back(stay: Stay) -> None:
+    first = stay.json("models", "show", "1")
+    # The same model in another image: a release of its own, which needs no second training.
+    image = first["image"].partition("@")[0] + f"@sha256:{'2c26' * 16}"
+    second = stay.json("models", "add", first["facts"]["job"], "--image", image)
+    assert second["release"] == 2
+    stay.kennel("models", "approve", "2")
+    outcome = stay.json("deploy")
+    assert (outcome["release"], outcome["instead_of"]) == (2, 1)
+    assert outcome["pictures"] == 8
+    assert stay.serving() == [2]
+    assert stay.json("rollback")["release"] == 1
+    assert stay.serving() == [1]
+    assert "release 1 is the first one" in stay.kennel("rollback", code=1).stderr
+
+
+@pytest.mark.slow
+def test_a_release_that_answers_wrongly_never_stays(stay: Stay) -> None:
+    """Its artifact is another model than it says: Terraform finds nothing wrong with it."""
+    settings = {name: stay.environment[name] for name in stay.environment if "AWS_" in name}
+    registered = boto3.client(
+        "sagemaker",
+        endpoint_url=settings["AWS_ENDPOINT_URL"],
+        region_name=settings["AWS_REGION"],
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",  # noqa: S106 - of the emulator
+    )
+    other = next(
+        each["TrainingJobName"]
+        for each in registered.list_training_jobs()["TrainingJobSummaries"]
+        if each["TrainingJobName"] != stay.json("models", "show", "1")["facts"]["job"]
+    )
+    artifact = registered.describe_training_job(TrainingJobName=other)["ModelArtifacts"]
+    first = stay.json("models", "show", "1")
+    answer = registered.create_model_package(
+        ModelPackageGroupName="kennel-local",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [{"Image": first["image"], "ModelDataUrl": artifact["S3ModelArtifacts"]}],
+            "SupportedContentTypes": ["image/jpeg"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        CustomerMetadataProperties=first["facts"],
+    )
+    number = answer["ModelPackageArn"].rpartition("/")[2]
+    failed = stay.kennel("deploy", number, code=3)
+    assert f"release {number} failed: the API serves model version" in failed.stderr
+    assert "release 1 serves again" in failed.stderr
+    assert stay.serving() == [1]
+
+
+@pytest.mark.slow
+def test_every_picture_of_a_prefix_is_classified(stay: Stay) -> None:
+    results = stay.json("batch", "notebook/test")["results"]
+    assert len(results) == 40
+    assert all(each["label"] for each in results)
+    assert results[0]["picture"].startswith("s3://kennel-local-data-123456789012/notebook/test/")
