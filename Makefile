@@ -17,14 +17,26 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check fmt bench bench-train bench-serve bench-invoke zip plan apply destroy lock clean
+.PHONY: help demo local doctor build push test check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-13s %s\n", names[i], $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\n  TORCH=cpu    take CPU builds of torch from PyTorch'\''s own index\n  PYTHON=...   the Python (3.11 or newer) to make the environment with\n  ARGS=...     more arguments for demo, test and bench\n'
+	@printf '\n  TORCH=cpu    take CPU builds of torch from PyTorch'\''s own index\n  PYTHON=...   the Python (3.11 or newer) to make the environment with\n  ARGS=...     more arguments for demo, local, test and bench\n'
 
 demo: $(READY) ## Sample pictures, training, serving and a classified picture, on this machine
 	@$(BIN)/kennel demo $(ARGS)
+
+local: $(READY) ## AWS on this machine: both Terraform roots, a training job, an answer of the API
+	@$(BIN)/kennel local up $(ARGS)
+
+doctor: $(READY) ## Tools, account, stack and quotas, each with a remedy
+	@$(BIN)/kennel doctor --env $(ENV) $(ARGS)
+
+build: $(READY) ## Build the images
+	@$(BIN)/kennel images build $(ARGS)
+
+push: $(READY) ## Push the images to the repositories of ENV
+	@$(BIN)/kennel images push --env $(ENV) $(ARGS)
 
 test: $(READY) $(CHECKOV) ## Every test that this machine can run
 	@# The units in a run of their own, first: collecting all the others takes longer than they do.
@@ -57,6 +69,9 @@ bench-serve: $(READY) ## Measure the server against the bare engine and TorchSer
 
 bench-invoke: $(READY) ## Measure the function: cold start, added time, memory, size
 	@$(BIN)/python -m tests.bench.invoke $(ARGS)
+
+fuzz: $(READY) ## Mangled pictures at the decoder and at a running server
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 zip: $(READY) ## Pack the function as build/invoke.zip, the same bytes for the same source
 	@$(BIN)/python scripts/tools/function_zip.py build/invoke.zip

@@ -8,16 +8,18 @@ import click
 from rich.console import Console
 from rich.progress import track
 
-from kennel import check, pack, sample
+from kennel import check, pack, sample, sync
 
 
 @click.group()
 def data() -> None:
-    """Labelled pictures: make a set to try things with, check one, pack one for training."""
+    """Labelled pictures: draw a set to try things with, check, pack, push and pull one."""
 
 
 data.add_command(check.check)
 data.add_command(pack.pack)
+data.add_command(sync.pull)
+data.add_command(sync.push)
 
 
 def drawn(sizes: Iterable[int], total: int) -> Sequence[int]:

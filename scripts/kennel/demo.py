@@ -4,7 +4,6 @@ import errno
 import fcntl
 import json
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -13,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import click
 import httpx
@@ -26,6 +24,7 @@ from kennel.errors import UserError
 from kennel.local import chain
 from kennel.local.processes import Processes, clean_environment, listen
 from kennel.places import ROOT
+from kennel.terminal import bar, ended_by_signals
 
 HOME = Path(".kennel/demo")
 TYPES = {".jpg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
@@ -82,21 +81,6 @@ def only_one() -> Iterator[None]:
         shutil.rmtree(HOME)
         HOME.mkdir()
         yield
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal end the run as Ctrl-C does, leaving nothing behind."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def step(number: int, title: str, detail: str) -> None:
@@ -181,12 +165,6 @@ def progress(line: str) -> str:
     done = f"epoch {values['epoch']:>2}/{values['epochs']}"
     speed = f"{float(values['images_per_second']):.0f} images/s"
     return f"{done}  {bar(accuracy)} {accuracy:6.1%} valid  loss {values['train_loss']}  {speed}"
-
-
-def bar(share: float, width: int = 24) -> str:
-    eighths = round(max(0.0, min(1.0, share)) * width * 8)
-    full, rest = divmod(eighths, 8)
-    return ("█" * full + " ▏▎▍▌▋▊▉"[rest].strip()).ljust(width)
 
 
 def serve(port: int, processes: Processes) -> str:

@@ -1,0 +1,125 @@
+"""`kennel jobs`: runs that go on without us, or have ended."""
+
+import json
+import time
+from typing import Any
+
+import click
+from rich.table import Table
+
+from kennel import outputs
+from kennel.outputs import Outputs
+from kennel.runs import fleet, here, training
+from kennel.runs.follow import POLL
+from kennel.runs.run import RESULTS, Run, summary
+from kennel.terminal import show as show_table
+
+
+@click.group()
+def jobs() -> None:
+    """Training runs on SageMaker, on EC2 and here: list, watch, stop them."""
+
+
+def find(name: str, env: str) -> tuple[Run, Outputs | None]:
+    """A name tells where the run is: ours begin with local-, EC2's with r-."""
+    if (RESULTS / name / "run.json").exists():
+        return here.LocalRun(name), None
+    platform = outputs.read("platform", env)
+    if name.startswith("r-"):
+        return fleet.FleetRun(name, platform), platform
+    return training.TrainingJob(name, platform), platform
+
+
+@jobs.command("list")
+@click.option("--most", default=20, show_default=True, help="Of each place, the newest.")
+@click.option("--local", "only_local", is_flag=True, help="Only this machine's; asks AWS nothing.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@outputs.environment
+def list_(*, env: str, most: int, only_local: bool, as_json: bool) -> None:
+    """What runs and what has run, the newest first."""
+    found: list[dict[str, Any]] = []
+    if not only_local:
+        platform = outputs.read("platform", env)
+        for each in training.recent(platform, most):
+            began = each["CreationTime"].isoformat(timespec="seconds")
+            row = {"name": each["TrainingJobName"], "where": "sagemaker", "began": began}
+            found.append(row | {"state": each["TrainingJobStatus"]})
+        found += [row_of(each) for each in fleet.recent(platform, most)]
+    found += [row_of(each) for each in here.recent(most)]
+    if as_json:
+        click.echo(json.dumps({"jobs": found}))
+        return
+    table = Table("name", "where", "state", "began", box=None)
+    for row in found:
+        table.add_row(*(str(row[name]) for name in ("name", "where", "state", "began")))
+    if found:
+        show_table(table)
+    else:
+        click.echo("no jobs yet: `kennel train` starts one")
+
+
+def row_of(run: Run) -> dict[str, Any]:
+    status = run.status()
+    return {"name": run.name, "where": run.where, "state": status.state, "began": status.began}
+
+
+@jobs.command()
+@click.argument("name")
+@click.option("--follow", is_flag=True, help="Go on until the run ends, or Ctrl-C.")
+@outputs.environment
+def logs(name: str, *, env: str, follow: bool) -> None:
+    """The whole log of run NAME, all hosts in the order of time."""
+    run, _ = find(name, env)
+    while True:
+        status = run.status()  # before the lines, so that the last ones are not missed
+        for line in run.lines():
+            click.echo(f"{line.host}  {line.text}")
+        if status.ended or not follow:
+            return
+        time.sleep(POLL)
+
+
+@jobs.command()
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="Say what would be stopped.")
+@outputs.environment
+def stop(name: str, *, env: str, dry_run: bool) -> None:
+    """End run NAME; its trainer gets time to save its state. Stopping what has ended is no error.
+
+    The nodes of a fleet are terminated: what was saved in S3 within the last minute stays.
+    """
+    run, _ = find(name, env)
+    status = run.status()
+    if status.ended:
+        click.echo(f"{name} has ended: {status.state}")
+        return
+    if not dry_run:
+        run.stop()
+    click.echo(f"{'would stop' if dry_run else 'stopping'} {name}")
+
+
+@jobs.command()
+@click.argument("name")
+@click.option("--quiet", is_flag=True, help="Of the log, show epochs only.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on stdout.")
+@outputs.environment
+def attach(name: str, *, env: str, quiet: bool, as_json: bool) -> None:
+    """Watch run NAME as `kennel train` does, from its first line to its release and its cost.
+
+    Also for one that has ended: the report is brought here again, the release made if there is
+    none. Ctrl-C leaves the run alone.
+    """
+    from kennel import train  # noqa: PLC0415 - that module knows this one's group
+
+    run, platform = find(name, env)
+    outcome = train.finish(run, platform, env, quiet=quiet)
+    click.echo(json.dumps(outcome) if as_json else outcome["model_data"])
+
+
+@jobs.command()
+@click.argument("name")
+@outputs.environment
+def show(name: str, *, env: str) -> None:
+    """The state of run NAME as JSON: what it does, what it has cost so far, why it failed."""
+    run, _ = find(name, env)
+    click.echo(json.dumps(summary(run, run.status(), None), indent=2))

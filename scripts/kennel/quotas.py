@@ -1,0 +1,69 @@
+"""The quotas of an account that a stack like ours runs into, and how to have one raised."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from kennel import aws
+
+SERVING = "ml.c6i.xlarge"  # what terraform/modules/endpoint takes unless told otherwise
+TRAINING = "ml.g5.xlarge"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    about: str
+    service: str
+    name: str
+    least: float
+    code: str = ""  # where it is the same everywhere; SageMaker has one for each instance type
+
+
+LAMBDA = Wanted("lambda", "lambda", "Concurrent executions", 120, "L-B99A9384")
+EC2 = (
+    Wanted("ec2", "ec2", "Running On-Demand G and VT instances (vCPU)", 4, "L-DB2E81BA"),
+    Wanted("ec2 spot", "ec2", "All G and VT Spot Instance Requests (vCPU)", 4, "L-3819A6DF"),
+)
+
+
+def needed(job: Mapping[str, Any], serving: str) -> list[Wanted]:
+    """What one release and one training job of the stack need; a deployment has both fleets up."""
+    training, count = job.get("instance_type") or TRAINING, float(job.get("instance_count") or 1)
+    kinds = [
+        Wanted("endpoint", "sagemaker", f"{serving} for endpoint usage", 2),
+        Wanted("training", "sagemaker", f"{training} for training job usage", count),
+        Wanted("spot training", "sagemaker", f"{training} for spot training job usage", count),
+    ]
+    return [*kinds, *EC2]
+
+
+def value(wanted: Wanted, region: str) -> tuple[str, float] | None:
+    """The code and the value that applies; None if there is no such quota."""
+    if not wanted.code:
+        return listed(wanted.service, region).get(wanted.name)
+    client = aws.client("service-quotas", region)
+    try:
+        answer = client.get_service_quota(ServiceCode=wanted.service, QuotaCode=wanted.code)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchResourceException":
+            raise
+        return None
+    return wanted.code, float(answer["Quota"]["Value"])
+
+
+@cache
+def listed(service: str, region: str) -> Mapping[str, tuple[str, float]]:
+    """Code and value of every quota of a service, by its name."""
+    pages = aws.client("service-quotas", region).get_paginator("list_service_quotas")
+    found = (each for page in pages.paginate(ServiceCode=service) for each in page["Quotas"])
+    return {each["QuotaName"]: (each["QuotaCode"], float(each["Value"])) for each in found}
+
+
+def request(wanted: Wanted, code: str, region: str) -> str:
+    return (
+        f"`aws service-quotas request-service-quota-increase --region {region} --service-code "
+        f"{wanted.service} --quota-code {code} --desired-value {wanted.least:g}`"
+    )

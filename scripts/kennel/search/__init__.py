@@ -1,0 +1,1 @@
+"""The search for good hyperparameters, on SageMaker or on this machine."""

@@ -1,0 +1,63 @@
+"""A network between client and server that can be cut."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Relay:
+    address: str
+    _until: float = 0.0
+    _open: list[socket.socket] = field(default_factory=list)
+
+    def refuse(self, seconds: float) -> None:
+        """Cut what is connected, and close each new connection for so long."""
+        self._until = time.monotonic() + seconds
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def refuses(self) -> bool:
+        return time.monotonic() < self._until
+
+
+@contextmanager
+def relay(target: str) -> Iterator[Relay]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    found = Relay(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    there = urlsplit(target)
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while content := source.recv(65536):
+                sink.sendall(content)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            if found.refuses:
+                client.close()
+                continue
+            server = socket.create_connection((there.hostname or "", there.port or 0))
+            found._open += [client, server]
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield found
+    finally:
+        listener.close()
+        for each in found._open:
+            each.close()

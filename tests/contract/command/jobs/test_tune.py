@@ -1,0 +1,104 @@
+"""`kennel tune`: a tuning job of the emulated SageMaker, and the same search on this machine.
+
+A small program takes the trainer's place: it is the better, the nearer its rate is to 0.1.
+"""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kennel.outputs import Outputs
+from kennel.runs import training
+from kennel.search import ranges, tuning
+from tests.contract.command.jobs.conftest import PREFIX, Account
+
+TRAINER = """
+import json, os, sys, tarfile
+from pathlib import Path
+if sys.argv[1] == "settings":
+    for path in sys.argv[2:]:
+        print(json.dumps({"rate": 0.01, "epochs": 10} | json.loads(Path(path).read_text())))
+    sys.exit()
+ml = Path(os.environ["KENNEL_ML_ROOT"])
+if sys.argv[1] == "package":
+    tarfile.open(sys.argv[2], "w:gz").close()
+    sys.exit()
+settings = json.loads((ml / "input/config/hyperparameters.json").read_text())
+rate = float(settings["rate"])
+accuracy = round(1 - abs(rate - 0.1), 4)
+for epoch in (1, 2):
+    print(f"event=epoch epoch={epoch} epochs=2 train_loss=1 valid_accuracy={accuracy} rate=1 "
+          "images_per_second=5", flush=True)
+if rate == 0.9:
+    (ml / "output").mkdir(exist_ok=True)
+    (ml / "output/failure").write_text("the loss is not a number")
+    sys.exit(1)
+for folder in ("model", "output/data"):
+    (ml / folder).mkdir(parents=True, exist_ok=True)
+manifest = {"name": "found", "version": "0a1b2c3d4e5f", "classes": ["cat", "dog"],
+            "metrics": {"fp32": {"test_accuracy": accuracy}}}
+(ml / "model/manifest.json").write_text(json.dumps(manifest))
+(ml / "output/data/release.json").write_text(json.dumps({"manifest": manifest, "examples": []}))
+"""
+GRID = "strategy: grid\nranges:\n  rate: [0.5, 0.12, 0.9]\nfixed: {epochs: 2}\nparallel: 2\n"
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Path:
+    """A folder in which `python -m trainer` is the small program."""
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer/__init__.py").touch()
+    (tmp_path / "trainer/__main__.py").write_text(textwrap.dedent(TRAINER))
+    (tmp_path / "ranges.yaml").write_text(GRID)
+    return tmp_path
+
+
+def check(outcome: dict[str, Any], home: Path) -> None:
+    assert outcome["best"]["values"]["rate"] == "0.12"
+    assert outcome["best"]["objective"] == pytest.approx(0.98)
+    states = {each["values"]["rate"]: each["state"] for each in outcome["trials"]}
+    assert states == {"0.12": "Completed", "0.5": "Completed", "0.9": "Failed"}
+    page = (home / outcome["picture"]).read_text()
+    assert page.count("<path") >= 2
+
+
+def test_a_tuning_job_ends_with_a_table_a_picture_and_a_release(
+    account: Account, dogs: str, stand_in: Path
+) -> None:
+    platform = Outputs("platform", account.outputs["platform"])
+    defaults = platform["training_job"]
+    name = tuning.new_name(defaults)
+    order = training.Order("train", f"s3://{PREFIX}-data/{dogs}/", {})
+    plan = ranges.read(stand_in / "ranges.yaml")
+    request = tuning.request(name, plan, order, defaults)
+    request["TrainingJobDefinition"]["Environment"] |= {"PYTHONPATH": str(stand_in)}
+    account.aws.client("sagemaker").create_hyper_parameter_tuning_job(**request)
+    done = account.kennel("tune", "--attach", name, "--json")
+    outcome = json.loads(done.stdout)
+    check(outcome, account.home)
+    assert "best 0.98" in done.stderr
+    assert "by list prices of" in done.stderr
+    release = account.json("models", "show", str(outcome["release"]))
+    assert release["facts"]["job"] == outcome["best"]["name"]
+    assert release["state"] == "pending"
+
+
+def test_the_same_search_here(account: Account, stand_in: Path) -> None:
+    (stand_in / "pictures").mkdir()
+    here = Account(account.aws, stand_in, environment=account.environment)
+    done = here.kennel("tune", "ranges.yaml", "pictures", "--where", "local", "--json")
+    check(json.loads(done.stdout), stand_in)
+    listed = here.json("jobs", "list", "--local")["jobs"]
+    assert sorted(each["state"] for each in listed) == ["Completed", "Completed", "Failed"]
+
+
+def test_a_dry_run_asks_for_nothing(account: Account, dogs: str, stand_in: Path) -> None:
+    file = str(stand_in / "ranges.yaml")
+    said = account.kennel("tune", file, dogs, "--dry-run").stdout
+    assert json.loads(said)["HyperParameterTuningJobConfig"]["Strategy"] == "Grid"
+    refused = account.kennel("tune", "--attach", f"{PREFIX}-none", code=1)
+    assert f"there is no tuning job {PREFIX}-none" in refused.stderr
+    assert "name the FILE" in account.kennel("tune", code=2).stderr
