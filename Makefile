@@ -17,11 +17,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local doctor build push test check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
+.PHONY: help demo local doctor build push train deploy rollback test check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-13s %s\n", names[i], $$2 }' $(firstword $(MAKEFILE_LIST))
-	@printf '\n  TORCH=cpu    take CPU builds of torch from PyTorch'\''s own index\n  PYTHON=...   the Python (3.11 or newer) to make the environment with\n  ARGS=...     more arguments for demo, local, test and bench\n'
+	@printf '\n  TORCH=cpu    take CPU builds of torch from PyTorch'\''s own index\n  PYTHON=...   the Python (3.11 or newer) to make the environment with\n  ARGS=...     more arguments for what takes some\n'
 
 demo: $(READY) ## Sample pictures, training, serving and a classified picture, on this machine
 	@$(BIN)/kennel demo $(ARGS)
@@ -37,6 +37,15 @@ build: $(READY) ## Build the images
 
 push: $(READY) ## Push the images to the repositories of ENV
 	@$(BIN)/kennel images push --env $(ENV) $(ARGS)
+
+train: $(READY) ## A training job on SageMaker (ARGS='pictures --where ec2' and more)
+	@$(BIN)/kennel train --env $(ENV) $(ARGS)
+
+deploy: zip ## Serve the newest approved release in ENV, or RELEASE=...
+	@$(BIN)/kennel deploy $(RELEASE) --env $(ENV) $(ARGS)
+
+rollback: $(READY) ## Serve the release before
+	@$(BIN)/kennel rollback --env $(ENV) $(ARGS)
 
 test: $(READY) $(CHECKOV) ## Every test that this machine can run
 	@# The units in a run of their own, first: collecting all the others takes longer than they do.

@@ -1,6 +1,6 @@
 """Terraform applied to the service root with a release: the one way a release goes live.
 
-The release goes into terraform/service/ENV.auto.tfvars.json, and terraform/stack.py plans and
+The release goes into terraform/service/ENV.release.json, and terraform/stack.py plans and
 applies, with all its guards. The environment `local` is the account of `kennel local`.
 """
 
@@ -25,7 +25,7 @@ def values_of(image: str, model_data: str, platform: Outputs) -> dict[str, Any]:
 
 
 def values_file(env: str) -> Path:
-    return TERRAFORM / "service" / f"{env}.auto.tfvars.json"
+    return TERRAFORM / "service" / f"{env}.release.json"
 
 
 def apply(env: str, values: Mapping[str, Any]) -> None:
