@@ -61,6 +61,7 @@ module "fleet" {
 
   prefix               = var.prefix
   data_uri             = "s3://${module.storage.bucket_names.data}/${var.fleet.data_prefix}"
+  gpus                 = var.fleet.gpus
   image                = var.fleet.image
   instance_type        = var.fleet.instance_type
   kms_key_arn          = module.storage.kms_key_arn
@@ -70,6 +71,7 @@ module "fleet" {
   output               = { bucket = module.storage.bucket_names.models }
   permissions_boundary = var.permissions_boundary
   spot                 = var.fleet.spot
+  volume_gb            = var.fleet.volume_gb
 }
 
 module "notebook" {

@@ -2,11 +2,13 @@ variable "fleet" {
   description = "EC2 machines that train together, for one image. null: none."
   type = object({
     data_prefix   = string
+    gpus          = optional(bool)
     image         = string
     instance_type = optional(string)
     max_minutes   = optional(number)
     nodes         = optional(number)
     spot          = optional(bool)
+    volume_gb     = optional(number)
   })
   default = null
 }

@@ -5,8 +5,10 @@ module "endpoint" {
 
   name                 = var.prefix
   alarm_topic_arns     = [module.observability.topic_arn]
+  async                = var.async
   data_capture         = var.data_capture
   deployment           = var.deployment
+  environment          = var.environment
   image                = var.image
   instance_type        = var.instance_type
   kms_key_arn          = var.kms_key_arn
@@ -16,6 +18,7 @@ module "endpoint" {
   rollback             = var.rollback
   running_instances    = var.running_instances
   scaling              = var.scaling
+  serverless           = var.serverless
 }
 
 module "function" {

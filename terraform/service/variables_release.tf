@@ -1,3 +1,13 @@
+variable "async" {
+  description = "Serve from a queue, by InvokeEndpointAsync alone: the API cannot. null: at once."
+  type = object({
+    backlog_per_instance = optional(number)
+    bucket               = string
+    concurrent_requests  = optional(number)
+  })
+  default = null
+}
+
 variable "data_capture" {
   description = "Keep this share of requests and answers in a bucket. null keeps none."
   type = object({
@@ -18,6 +28,13 @@ variable "deployment" {
   })
   default  = {}
   nullable = false
+}
+
+variable "environment" {
+  description = "Environment variables of the container. Nothing secret: the model shows them."
+  type        = map(string)
+  default     = {}
+  nullable    = false
 }
 
 variable "image" {
@@ -89,4 +106,14 @@ variable "scaling" {
   })
   default  = {}
   nullable = false
+}
+
+variable "serverless" {
+  description = "Run without instances: no isolation, no network of ours, no guarded update."
+  type = object({
+    max_concurrency         = optional(number)
+    memory_mb               = optional(number)
+    provisioned_concurrency = optional(number)
+  })
+  default = null
 }

@@ -6,7 +6,9 @@ import re
 import shutil
 import subprocess
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,8 +21,20 @@ TERRAFORM = ROOT / "terraform"
 ROOTS = ("bootstrap", "platform", "service")
 ENVIRONMENTS = ("dev", "prod")
 
+PROVIDER = "KENNEL_TEST_PROVIDER"  # where it lies, for those who start one of their own
+
+# What the tests have looked at, for the last lines of a run.
+COUNTS: Counter[str] = Counter()
+
 Environment = dict[str, str]
 Plan = dict[str, Any]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if COUNTS:
+        terminalreporter.section("terraform/")
+        for what, count in sorted(COUNTS.items()):
+            terminalreporter.write_line(f"{count:>6} {what}")
 
 
 def call(terraform: str, *arguments: str, folder: Path, env: Environment) -> str:
@@ -55,16 +69,23 @@ def attached(
     """
     data = tmp_path_factory.mktemp("provider")
     prepare(terraform, TERRAFORM / "platform", offline, data)
+    with attach(data, offline) as env:
+        yield env
+
+
+@contextmanager
+def attach(data: Path, env: Environment) -> Iterator[Environment]:
+    """A provider process with this environment; what is yielded makes a Terraform use it."""
     [binary] = data.glob("providers/*/*/aws/*/*/terraform-provider-aws*")
     with subprocess.Popen(
         [binary, "-debug"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=offline,
+        env=env,
     ) as provider:
         try:
-            yield offline | {"TF_REATTACH_PROVIDERS": address_of(provider)}
+            yield env | {"TF_REATTACH_PROVIDERS": address_of(provider), PROVIDER: str(data)}
         finally:
             provider.terminate()
 

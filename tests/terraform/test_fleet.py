@@ -18,7 +18,6 @@ VALUES = {
     "nodes": "2",
     "output_uri": "s3://kennel-models/fleet",
     "port": "29400",
-    "processes": "gpu",
     "region": "eu-west-1",
     "registry": "123456789012.dkr.ecr.eu-west-1.amazonaws.com",
     "run_arguments": "--gpus all",
@@ -27,19 +26,28 @@ VALUES = {
 STAND_IN = '#!/bin/bash\necho "$(basename "$0") $*" >> "$CALLS"\n'
 CURL = """case "$*" in
   */instance-id) echo i-1 ;;
-  */local-ipv4) echo 10.20.0.7 ;;
-  */ami-launch-index) echo "$RANK_OF_NODE" ;;
+  */local-ipv4) echo "$ADDRESS" ;;
+  */ami-launch-index) echo 0 ;;
   */reservation-id) echo r-1 ;;
+  */spot/instance-action) exit "${NO_NOTICE:-22}" ;;
   *) echo token ;;
 esac
 """
 AWS = """case "$*" in
   "s3 cp - "*) cat > /dev/null ;;
-  *"/rendezvous - "*) echo 10.20.0.7 ;;
-  "s3 sync s3://"*) exit "${SYNC_STATUS:-0}" ;;
+  "s3 ls "*) for each in $HOSTS; do echo "2026-11-21 11:00:00 4 $each"; done ;;
+  "s3 sync s3://kennel-data/"*) exit "${SYNC_STATUS:-0}" ;;
 esac
 """
-DOCKER = '[ "$1" != run ] || exit "${TRAINER_STATUS:-0}"\n'
+# The trainer runs until it is stopped, where the test wants that.
+DOCKER = """case "$1" in
+  stop) touch "$CALLS.stopped" ;;
+  run)
+    while [ "$TRAINS" = on ] && [ ! -e "$CALLS.stopped" ]; do /bin/sleep 0.1; done
+    exit "${TRAINER_STATUS:-0}" ;;
+esac
+"""
+SLEEP = "exec /bin/sleep ${SLEEP:-0.2}\n"  # for minutes
 
 
 def rendered() -> str:
@@ -50,12 +58,14 @@ def boot(folder: Path, **settings: str) -> tuple[int, list[str]]:
     """How the script ends, and what it calls."""
     tools = folder / "bin"
     tools.mkdir()
-    bodies = {"aws": AWS, "curl": CURL, "docker": DOCKER, "shutdown": "", "mkdir": "", "tar": ""}
+    bodies = {"aws": AWS, "curl": CURL, "docker": DOCKER, "sleep": SLEEP}
+    bodies |= {"shutdown": "", "mkdir": ""}
     for name, body in bodies.items():
         tools.joinpath(name).write_text(STAND_IN + body)
         tools.joinpath(name).chmod(0o755)
     calls = folder / "calls"
-    env = {"PATH": f"{tools}:{os.environ['PATH']}", "CALLS": str(calls), "RANK_OF_NODE": "0"}
+    env = {"PATH": f"{tools}:{os.environ['PATH']}", "CALLS": str(calls), "TRAINS": ""}
+    env |= {"ADDRESS": "10.20.0.7", "HOSTS": "10.20.0.9 10.20.0.7"}
     done = subprocess.run(
         ["bash", "-c", rendered()],
         env=env | settings,
@@ -84,24 +94,48 @@ def test_the_deadline_is_set_before_anything_else(tmp_path: Path) -> None:
     assert calls[0].startswith("shutdown -h +360")
 
 
-def test_the_first_node_says_where_it_is_and_keeps_the_model(tmp_path: Path) -> None:
+def test_the_first_node_in_order_keeps_the_model(tmp_path: Path) -> None:
     status, calls = boot(tmp_path)
     assert status == 0
     said = "\n".join(calls)
-    assert "aws s3 cp - s3://kennel-models/fleet/r-1/rendezvous" in said
-    assert "--nnodes 2 --nproc-per-node gpu" in said
-    assert "--rdzv-endpoint 10.20.0.7:29400 -m trainer train" in said
+    assert "aws s3 cp - s3://kennel-models/fleet/r-1/hosts/10.20.0.7" in said
+    assert "--env KENNEL_HOSTS=10.20.0.7,10.20.0.9 --env KENNEL_HOST_RANK=0" in said
+    assert "--env KENNEL_PORT=29400 --env KENNEL_JOB=r-1" in said
+    assert f"{VALUES['image']} train" in said
     assert "aws s3 cp /opt/ml/model.tar.gz s3://kennel-models/fleet/r-1/model.tar.gz" in said
     assert calls[-1] == "shutdown -h now"
 
 
 def test_another_node_joins_the_first_and_keeps_only_its_own(tmp_path: Path) -> None:
-    status, calls = boot(tmp_path, RANK_OF_NODE="1")
+    status, calls = boot(tmp_path, ADDRESS="10.20.0.9")
     assert status == 0
     said = "\n".join(calls)
-    assert "--rdzv-endpoint 10.20.0.7:29400" in said
+    assert "--env KENNEL_HOSTS=10.20.0.7,10.20.0.9 --env KENNEL_HOST_RANK=1" in said
     assert "model.tar.gz" not in said
+    assert "aws s3 sync /opt/ml/checkpoints" not in said
     assert "s3://kennel-models/fleet/r-1/output/1" in said
+
+
+def test_the_order_is_of_letters_as_torch_has_it(tmp_path: Path) -> None:
+    _, calls = boot(tmp_path, HOSTS="10.20.0.7 10.20.0.10")
+    assert "KENNEL_HOSTS=10.20.0.10,10.20.0.7 --env KENNEL_HOST_RANK=1" in "\n".join(calls)
+
+
+def test_a_node_without_the_others_does_not_train(tmp_path: Path) -> None:
+    status, calls = boot(tmp_path, HOSTS="10.20.0.7", SLEEP="0")
+    assert status == 1
+    assert calls[-1] == "shutdown -h now"
+    assert not [call for call in calls if call.startswith("docker run")]
+
+
+def test_a_node_that_is_taken_back_saves_first_and_lets_ec2_end_it(tmp_path: Path) -> None:
+    status, calls = boot(tmp_path, TRAINS="on", NO_NOTICE="0", TRAINER_STATUS="143")
+    assert status == 143
+    stopped = calls.index("docker stop --time 60 trainer")
+    rest = "\n".join(calls[stopped:])
+    assert "aws s3 sync /opt/ml/checkpoints" in rest
+    assert rest.index("sync /opt/ml/checkpoints") < rest.index("sleep 150")
+    assert calls[-1] == "shutdown -h now"
 
 
 @pytest.mark.parametrize("fault", ["TRAINER_STATUS", "SYNC_STATUS"])
@@ -115,3 +149,16 @@ def test_a_node_ends_when_something_fails(tmp_path: Path, fault: str) -> None:
 def test_a_failed_trainer_leaves_its_report(tmp_path: Path) -> None:
     _, calls = boot(tmp_path, TRAINER_STATUS="1")
     assert [call for call in calls if "s3 sync /opt/ml/output" in call]
+
+
+def test_a_run_takes_its_settings_and_checkpoints_from_where_kennel_train_left_them(
+    tmp_path: Path,
+) -> None:
+    _, calls = boot(tmp_path)
+    said = "\n".join(calls)
+    run = "s3://kennel-models/fleet/r-1"
+    settings = f"aws s3 cp {run}/hyperparameters.json /opt/ml/input/config/hyperparameters.json"
+    restored = f"aws s3 sync {run}/checkpoints /opt/ml/checkpoints"
+    kept = f"aws s3 sync /opt/ml/checkpoints {run}/checkpoints"
+    places = [said.index(each) for each in (settings, restored, "docker run", kept)]
+    assert places == sorted(places)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.terraform.conftest import (
+    COUNTS,
     ENVIRONMENTS,
     ROOTS,
     TERRAFORM,
@@ -30,7 +31,10 @@ def named(folder: Path) -> str:
 
 
 def succeeded(said: str) -> bool:
-    return bool(re.search(r"Success! [1-9]\d* passed, 0 failed", said))
+    """As all do that were run, of which there must be one."""
+    found = re.search(r"Success! ([1-9]\d*) passed, 0 failed", said)
+    COUNTS["runs of terraform test"] += int(found[1]) if found else 0
+    return bool(found)
 
 
 def test_everything_is_formatted(terraform: str, offline: Environment) -> None:
@@ -44,6 +48,7 @@ def test_module_holds_its_claims(
     env = prepare(terraform, module, attached, tmp_path)
     said = call(terraform, "test", folder=module, env=env)
     assert succeeded(said), said
+    COUNTS["modules"] += 1
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

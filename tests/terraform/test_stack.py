@@ -1,17 +1,16 @@
 """What terraform/stack.py decides; what it runs is Terraform's business."""
 
-import importlib.util
+import json
+import sys
 from typing import Any
 
 import pytest
 
 from tests.terraform.conftest import ENVIRONMENTS, ROOTS, TERRAFORM
 
-specification = importlib.util.spec_from_file_location("stack", TERRAFORM / "stack.py")
-assert specification is not None
-assert specification.loader is not None
-stack = importlib.util.module_from_spec(specification)
-specification.loader.exec_module(stack)
+sys.path.insert(0, str(TERRAFORM))
+import shown
+import stack
 
 
 class Fake:
@@ -36,6 +35,18 @@ def test_an_endpoint_asleep_has_no_count() -> None:
     assert stack.running(Fake(0), "kennel-test") is None
 
 
+def test_a_release_that_is_rolled_back_is_told_from_other_faults() -> None:
+    class Sagemaker:
+        def __init__(self, status: str) -> None:
+            self.status = status
+
+        def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:  # noqa: N803
+            return {"EndpointName": EndpointName, "EndpointStatus": self.status}
+
+    assert stack.rolling_back(Sagemaker("RollingBack"), "kennel-test")
+    assert not stack.rolling_back(Sagemaker("InService"), "kennel-test")
+
+
 def change(kind: str, *actions: str) -> dict[str, Any]:
     return {"address": f"module.x.{kind}.this", "type": kind, "change": {"actions": list(actions)}}
 
@@ -45,6 +56,44 @@ def test_a_plan_that_takes_the_endpoint_down_is_told_from_one_that_moves_it() ->
     assert stack.takes_down({"resource_changes": moves}) == []
     anew = [change("aws_sagemaker_endpoint", "delete", "create")]
     assert stack.takes_down({"resource_changes": anew}) == ["module.x.aws_sagemaker_endpoint.this"]
+
+
+def test_what_takes_an_endpoint_down_is_named() -> None:
+    """The provider adds rollback alarms to an endpoint made without them only by making it anew."""
+    anew = change("aws_sagemaker_endpoint", "delete", "create")
+    anew["change"]["replace_paths"] = [["deployment_config", 0, "auto_rollback_configuration"]]
+    [said] = stack.takes_down({"resource_changes": [anew]})
+    assert said.endswith("(for its deployment_config.0.auto_rollback_configuration)")
+
+
+def test_the_copy_for_plans_holds_nothing_sensitive() -> None:
+    key = {
+        "type": "aws_api_gateway_api_key",
+        "instances": [{"attributes": {"name": "kennel", "value": "s3cr3t"}, "private": "s3cr3t"}],
+    }
+    other = {
+        "type": "aws_x",
+        "instances": [
+            {
+                "attributes": {"rule": [{"password": "s3cr3t", "name": "a"}], "name": "b"},
+                "sensitive_attributes": [
+                    [
+                        {"type": "get_attr", "value": "rule"},
+                        {"type": "index", "value": {"value": 0, "type": "number"}},
+                        {"type": "get_attr", "value": "password"},
+                    ],
+                    [{"type": "get_attr", "value": "missing"}],
+                ],
+            }
+        ],
+    }
+    outputs = {"api_key": {"value": "s3cr3t", "sensitive": True}, "name": {"value": "kennel"}}
+    copy = shown.shown({"version": 4, "outputs": outputs, "resources": [key, other]})
+    assert "s3cr3t" not in json.dumps(copy)
+    assert copy["outputs"]["name"]["value"] == "kennel"
+    assert copy["resources"][0]["instances"][0]["attributes"]["name"] == "kennel"
+    assert copy["resources"][1]["instances"][0]["attributes"]["rule"][0]["name"] == "a"
+    assert outputs["api_key"]["value"] == "s3cr3t", "the state itself must stay as it is"
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)

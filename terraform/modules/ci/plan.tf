@@ -1,19 +1,23 @@
-# A plan runs whatever a pull request holds, providers included. So its role reads descriptions
-# and this project's state, and no data, no secret, nothing of others.
+# A plan runs whatever a pull request holds, providers included: whatever its role can read, a pull
+# request can print. So it reads no AWS service and no state, where API keys lie open, but only the
+# copy that stack.py leaves of it, without secrets: docs/adr/0012-plans-of-pull-requests.md
 data "aws_iam_policy_document" "plan" {
-  #checkov:skip=CKV_AWS_356:descriptions, which have no resource level
   statement {
-    sid     = "ReadState"
-    actions = ["s3:GetObject"]
-    resources = [
-      "arn:${local.partition}:s3:::${var.state.bucket}/${var.prefix}/*.tfstate",
-    ]
+    sid       = "ReadStateWithoutSecrets"
+    actions   = ["s3:GetObject"]
+    resources = ["${local._state_arn}/${var.prefix}/shown/*.tfstate"]
   }
 
   statement {
-    sid       = "FindState"
+    sid       = "FindStateWithoutSecrets"
     actions   = ["s3:ListBucket"]
-    resources = ["arn:${local.partition}:s3:::${var.state.bucket}"]
+    resources = [local._state_arn]
+
+    condition {
+      test     = "StringLike"
+      variable = "s3:prefix"
+      values   = ["${var.prefix}/shown/*"]
+    }
   }
 
   statement {
@@ -28,78 +32,29 @@ data "aws_iam_policy_document" "plan" {
     }
   }
 
+  # What is allowed above reaches none of this. This keeps it so when the list grows.
   statement {
-    sid       = "DescribeWhatIsThere"
-    actions   = local.describing
-    resources = ["*"] # many of these have no resource level, and none returns data
+    sid           = "NeverTheStateItself"
+    effect        = "Deny"
+    actions       = ["s3:GetObject*"]
+    not_resources = ["${local._state_arn}/${var.prefix}/shown/*.tfstate"]
   }
 
-  # What is allowed above reaches none of these. This keeps it so when the list grows.
   statement {
     sid    = "NeverSecretsOrWrites"
     effect = "Deny"
     actions = [
-      "lambda:GetFunction", # hands out the code
-      "s3:DeleteObject",
-      "s3:PutObject",
+      "apigateway:GET",      # hands out API keys
+      "lambda:GetFunction*", # hands out the code and the environment
+      "s3:Delete*",
+      "s3:Put*",
       "secretsmanager:GetSecretValue",
-      "ssm:GetParameter",
-      "ssm:GetParameters",
-      "ssm:GetParametersByPath",
+      "ssm:GetParameter*",
     ]
     resources = ["*"]
   }
 }
 
 locals {
-  describing = [
-    "application-autoscaling:Describe*",
-    "application-autoscaling:ListTagsForResource",
-    "apigateway:GET",
-    "budgets:ListTagsForResource",
-    "budgets:ViewBudget",
-    "cloudwatch:Describe*",
-    "cloudwatch:GetDashboard",
-    "cloudwatch:ListTagsForResource",
-    "ec2:Describe*",
-    "ecr:Describe*",
-    "ecr:GetLifecyclePolicy",
-    "ecr:ListTagsForResource",
-    "iam:GetInstanceProfile",
-    "iam:GetOpenIDConnectProvider",
-    "iam:GetPolicy",
-    "iam:GetPolicyVersion",
-    "iam:GetRole",
-    "iam:GetRolePolicy",
-    "iam:ListAttachedRolePolicies",
-    "iam:ListRolePolicies",
-    "kms:DescribeKey",
-    "kms:GetKeyPolicy",
-    "kms:GetKeyRotationStatus",
-    "kms:ListAliases",
-    "kms:ListResourceTags",
-    "lambda:GetAlias",
-    "lambda:GetFunctionCodeSigningConfig",
-    "lambda:GetFunctionConcurrency",
-    "lambda:GetFunctionConfiguration",
-    "lambda:GetPolicy",
-    "lambda:GetProvisionedConcurrencyConfig",
-    "lambda:ListTags",
-    "lambda:ListVersionsByFunction",
-    "logs:DescribeLogGroups",
-    "logs:ListTagsForResource",
-    "s3:GetAccelerateConfiguration",
-    "s3:GetBucket*",
-    "s3:GetEncryptionConfiguration",
-    "s3:GetLifecycleConfiguration",
-    "s3:GetReplicationConfiguration",
-    "sagemaker:Describe*",
-    "sagemaker:ListTags",
-    "sns:GetSubscriptionAttributes",
-    "sns:GetTopicAttributes",
-    "sns:ListTagsForResource",
-    "wafv2:GetWebACL",
-    "wafv2:GetWebACLForResource",
-    "wafv2:ListTagsForResource",
-  ]
+  _state_arn = "arn:${local.partition}:s3:::${var.state.bucket}"
 }

@@ -22,7 +22,6 @@ locals {
     nodes         = var.nodes
     output_uri    = local.output_uri
     port          = local.rendezvous_port
-    processes     = var.processes_per_node
     region        = local.region
     registry      = split("/", var.image)[0]
     run_arguments = var.gpus ? "--gpus all" : ""

@@ -4,9 +4,10 @@ output "log_group_name" {
 }
 
 output "start" {
-  description = "What RunInstances needs to start a run: all nodes in one call, or none."
+  description = "What RunInstances needs to start a run, all nodes or none, and where the run is seen."
   value = {
     launch_template_id = aws_launch_template.this.id
+    log_group_name     = aws_cloudwatch_log_group.this.name
     max_count          = var.nodes
     min_count          = var.nodes
     output_uri         = local.output_uri

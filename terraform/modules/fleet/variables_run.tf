@@ -66,15 +66,3 @@ variable "output" {
     error_message = "output.prefix must be a plain folder, without a slash at its ends."
   }
 }
-
-variable "processes_per_node" {
-  description = "Processes of the trainer on a node: a number, or gpu for one a GPU."
-  type        = string
-  default     = "gpu"
-  nullable    = false
-
-  validation {
-    condition     = can(regex("^(gpu|[1-9][0-9]?)$", var.processes_per_node))
-    error_message = "processes_per_node must be gpu or a number from 1 to 99."
-  }
-}

@@ -29,8 +29,10 @@ resource "aws_lambda_function" "this" {
   publish                        = true
   reserved_concurrent_executions = var.reserved_concurrency
 
-  # Nothing here is secret, so the key that AWS manages will do: ours would give the role a
-  # right to decrypt, which is more than it may have.
+  # Of the environment. Lambda decrypts by a grant that it makes for itself, so the role
+  # needs no right to the key: who applies must hold kms:CreateGrant.
+  kms_key_arn = var.kms_key_arn
+
   environment {
     variables = {
       KENNEL_ENDPOINT = var.endpoint.name

@@ -27,7 +27,7 @@ variable "endpoint" {
 }
 
 variable "kms_key_arn" {
-  description = "ARN of the key of the log group."
+  description = "ARN of the key of the environment and the log group."
   type        = string
   nullable    = false
 

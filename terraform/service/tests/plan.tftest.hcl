@@ -9,16 +9,12 @@ variables {
   function_zip = "dev.tfvars" # the mock provider reads no zip: any file will do
 }
 
-run "plans" {
-  command = plan
-
+run "joins_endpoint_function_and_api" {
   assert {
     condition     = output.endpoint_name == var.prefix && output.function_name == "${var.prefix}-invoke"
     error_message = "Names must come from the prefix."
   }
-}
 
-run "joins_endpoint_function_and_api" {
   assert {
     condition     = output.predict_url == "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live/v1/predict"
     error_message = "predict_url must be the stage's address and the path of the OpenAPI file."
@@ -43,11 +39,28 @@ run "opens_the_api_only_on_request" {
   command = plan
 
   variables {
+    api        = { firewall = null } # its schema is so large that a plan with it takes seconds
     usage_plan = null
   }
 
   assert {
     condition     = nonsensitive(output.api_key) == null
     error_message = "usage_plan = null must reach the gateway: without a plan there is no key."
+  }
+}
+
+run "lets_an_endpoint_have_no_instances" {
+  command = plan
+
+  variables {
+    api         = { firewall = null }
+    environment = { KENNEL_MOST_BATCH = "4" }
+    network     = null
+    serverless  = { memory_mb = 6144 }
+  }
+
+  assert {
+    condition     = output.endpoint_name == var.prefix
+    error_message = "A serverless endpoint must be possible from the root."
   }
 }

@@ -64,17 +64,16 @@ run "ends_in_any_case" {
   }
 }
 
-run "starts_torchrun_and_meets_on_the_first_node" {
+run "starts_the_trainer_of_the_image_and_meets_on_the_first_node" {
   assert {
     condition = alltrue([
       for part in [
-        "nodes=2\n", "--entrypoint torchrun", "--nnodes \"$nodes\"", "--nproc-per-node 'gpu'",
-        "--rdzv-backend c10d", "--rdzv-endpoint \"$first:29400\"", "--max-restarts 3",
-        "--gpus all", "--log-driver awslogs", "-m trainer train", var.image,
+        "nodes=2\n", "KENNEL_HOSTS=", "KENNEL_HOST_RANK=", "KENNEL_PORT=29400", "KENNEL_JOB=",
+        "--gpus all", "--log-driver awslogs", "\"$image\" train", var.image,
         "s3://kennel-test-data/dogs", "\"$output/$run/model.tar.gz\"",
       ] : strcontains(output.user_data, part)
     ])
-    error_message = "Each node must run the image's trainer under torchrun, and keep its result."
+    error_message = "Each node must run the image's trainer, and keep its result."
   }
 }
 
@@ -98,10 +97,9 @@ run "pays_the_full_price_and_needs_no_gpu_on_request" {
   command = plan
 
   variables {
-    gpus               = false
-    instance_type      = "c7i.4xlarge"
-    processes_per_node = "8"
-    spot               = false
+    gpus          = false
+    instance_type = "c7i.4xlarge"
+    spot          = false
   }
 
   assert {
@@ -127,14 +125,12 @@ run "refuses_wrong_values" {
     nodes                   = 0
     output                  = { bucket = "kennel-test-models", prefix = "/" }
     prefix                  = "Kennel"
-    processes_per_node      = "0"
     volume_gb               = 8
   }
 
   expect_failures = [
     var.data_uri, var.image, var.instance_type, var.kms_key_arn, var.machine_image_parameter,
-    var.max_minutes, var.network, var.nodes, var.output, var.prefix, var.processes_per_node,
-    var.volume_gb,
+    var.max_minutes, var.network, var.nodes, var.output, var.prefix, var.volume_gb,
   ]
 }
 

@@ -27,6 +27,11 @@ run "runs_the_handler_with_three_of_ten_instances_warm" {
   }
 
   assert {
+    condition     = aws_lambda_function.this.kms_key_arn == var.kms_key_arn
+    error_message = "The environment must be encrypted with our key."
+  }
+
+  assert {
     condition     = aws_lambda_function.this.tracing_config[0].mode == "Active"
     error_message = "Calls must be traced."
   }

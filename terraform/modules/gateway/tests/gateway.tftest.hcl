@@ -6,6 +6,8 @@ mock_provider "aws" {
 }
 
 variables {
+  # Only where it is what is tested: its schema is so large that a run with it takes seconds.
+  firewall = null
   function = {
     alias      = "live"
     invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:kennel-test-invoke:live/invocations"
