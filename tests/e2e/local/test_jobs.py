@@ -111,7 +111,7 @@ def test_a_tuning_job_finds_the_better_learning_rate(jobs: Pictures) -> None:
             "Strategy": "Grid",
             "HyperParameterTuningJobObjective": {"Type": "Minimize", "MetricName": "train:loss"},
             "ParameterRanges": {
-                "CategoricalParameterRanges": [{"Name": "rate", "Values": ["0.000001", "0.05"]}]
+                "CategoricalParameterRanges": [{"Name": "rate", "Values": ["5", "0.002"]}]
             },
             "ResourceLimits": {"MaxParallelTrainingJobs": 2},
         },
@@ -130,7 +130,7 @@ def test_a_tuning_job_finds_the_better_learning_rate(jobs: Pictures) -> None:
     tuning = found()
     assert tuning["HyperParameterTuningJobStatus"] == "Completed", tuning
     assert tuning["TrainingJobStatusCounters"]["Completed"] == 2
-    assert tuning["BestTrainingJob"]["TunedHyperParameters"] == {"rate": "0.05"}
+    assert tuning["BestTrainingJob"]["TunedHyperParameters"] == {"rate": "0.002"}
 
 
 def test_a_transform_job_classifies_a_prefix_with_bad_pictures_among_good_ones(
