@@ -48,9 +48,7 @@ rollback: $(READY) ## Serve the release before
 	@$(BIN)/kennel rollback --env $(ENV) $(ARGS)
 
 test: $(READY) $(CHECKOV) ## Every test that this machine can run
-	@# The units in a run of their own, first: collecting all the others takes longer than they do.
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(BIN)/pytest tests/unit; units=$$?; \
-	  $(BIN)/pytest tests/contract tests/security tests/terraform tests/e2e && exit $$units)
+	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(BIN)/python scripts/tools/suite.py)
 
 check: $(READY) ## Format, lint, types, shell, Dockerfiles, Terraform and lock files
 	$(BIN)/ruff format --check --quiet .
