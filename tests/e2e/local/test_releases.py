@@ -122,31 +122,28 @@ def test_a_second_release_is_rolled_back(stay: Stay) -> None:
 
 @pytest.mark.slow
 def test_a_release_that_answers_wrongly_never_stays(stay: Stay) -> None:
-    """Its artifact is another model than it says: Terraform finds nothing wrong with it."""
-    settings = {name: stay.environment[name] for name in stay.environment if "AWS_" in name}
-    registered = boto3.client(
-        "sagemaker",
-        endpoint_url=settings["AWS_ENDPOINT_URL"],
-        region_name=settings["AWS_REGION"],
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",  # noqa: S106 - of the emulator
-    )
-    other = next(
-        each["TrainingJobName"]
-        for each in registered.list_training_jobs()["TrainingJobSummaries"]
-        if each["TrainingJobName"] != stay.json("models", "show", "1")["facts"]["job"]
-    )
-    artifact = registered.describe_training_job(TrainingJobName=other)["ModelArtifacts"]
+    """Its model is another than it says: Terraform finds nothing wrong with it."""
+    keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    place = {
+        "endpoint_url": stay.environment["AWS_ENDPOINT_URL"],
+        "region_name": stay.environment["AWS_REGION"],
+    }
     first = stay.json("models", "show", "1")
-    answer = registered.create_model_package(
+    store = boto3.client("s3", **place, **keys)
+    bucket, _, key = first["facts"]["release"].removeprefix("s3://").partition("/")
+    content = json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read())
+    content["manifest"]["version"] = "0" * 12
+    store.put_object(Bucket=bucket, Key=f"wrong/{key}", Body=json.dumps(content).encode())
+    image = first["image"].partition("@")[0] + f"@sha256:{'3d37' * 16}"
+    answer = boto3.client("sagemaker", **place, **keys).create_model_package(
         ModelPackageGroupName="kennel-local",
         ModelApprovalStatus="Approved",
         InferenceSpecification={
-            "Containers": [{"Image": first["image"], "ModelDataUrl": artifact["S3ModelArtifacts"]}],
+            "Containers": [{"Image": image, "ModelDataUrl": first["model_data"]}],
             "SupportedContentTypes": ["image/jpeg"],
             "SupportedResponseMIMETypes": ["application/json"],
         },
-        CustomerMetadataProperties=first["facts"],
+        CustomMetadataProperties=first["facts"] | {"release": f"s3://{bucket}/wrong/{key}"},
     )
     number = answer["ModelPackageArn"].rpartition("/")[2]
     failed = stay.kennel("deploy", number, code=3)
