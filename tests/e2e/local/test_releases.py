@@ -1,4 +1,4 @@
-"""The release path on an emulated account: the notebook, a second release, a rollback, a batch.
+"""The release path on an emulated account: the notebook, a second release, a rollback.
 
 The notebook brings the account up and makes the first release; the rest goes on from there.
 """
@@ -117,11 +117,3 @@ def test_a_second_release_is_rolled_back(stay: Stay) -> None:
     assert stay.json("rollback")["release"] == 1
     assert stay.serving() == [1]
     assert "release 1 is the first one" in stay.kennel("rollback", code=1).stderr
-
-
-@pytest.mark.slow
-def test_every_picture_of_a_prefix_is_classified(stay: Stay) -> None:
-    results = stay.json("batch", "notebook/test")["results"]
-    assert len(results) == 40
-    assert all(each["label"] for each in results)
-    assert results[0]["picture"].startswith("s3://kennel-local-data-123456789012/notebook/test/")
