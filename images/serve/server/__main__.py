@@ -23,6 +23,7 @@ logger = logging.getLogger("server")
 
 def serve() -> int:
     """Load, warm up, then listen: whoever can connect gets an answer."""
+    cpu.avoid_broken_amx()
     try:
         settings = Settings.read()
         handler = handlers.load(settings)

@@ -39,16 +39,33 @@ def has_int8(information: Path = INFORMATION) -> bool:
 
 
 def has_bf16(information: Path = INFORMATION) -> bool:
-    """Instructions for bf16. Without them it is slower than fp32."""
-    return bool(BF16 & flags(information))
+    """Instructions for bf16. Without them, or on Intel's processors without AMX, it is slower."""
+    return bool(BF16 & flags(information)) and not has_broken_amx(information)
+
+
+def avoid_broken_amx(information: Path = INFORMATION) -> None:
+    """Before an engine is used: oneDNN, in OpenVINO and torch, would end the process by SIGILL."""
+    if has_broken_amx(information):
+        os.environ.setdefault("ONEDNN_MAX_CPU_ISA", "AVX512_CORE_FP16")
+
+
+def has_broken_amx(information: Path) -> bool:
+    """Some virtual machines announce AMX and hide its description, which is leaf 1D of CPUID."""
+    level = entry("cpuid level", information)
+    return "amx_tile" in flags(information) and bool(level) and int(level) < 0x1D
 
 
 def flags(information: Path) -> set[str]:
+    return set(entry("flags", information).split())
+
+
+def entry(name: str, information: Path) -> str:
+    """What Linux says of the first processor; nothing elsewhere."""
     try:
-        found = re.search(r"^flags\s*:(.*)$", information.read_text(), re.MULTILINE)
+        found = re.search(rf"^{name}\s*:(.*)$", information.read_text(), re.MULTILINE)
     except OSError:
-        return set()
-    return set(found[1].split()) if found else set()
+        return ""
+    return found[1].strip() if found else ""
 
 
 def streams() -> int:

@@ -11,7 +11,7 @@ import openvino
 import torch
 from torch import Tensor, nn
 
-from trainer import graph, pace
+from trainer import cpu, graph, pace
 from trainer.config import Config
 from trainer.world import World
 
@@ -30,7 +30,8 @@ def runner(backbone: nn.Module, config: Config, world: World) -> Callable[[Tenso
 
 def on_cpu(backbone: nn.Module, config: Config) -> Callable[[Tensor], Tensor]:
     core = openvino.Core()
-    fast = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    offered = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    fast = offered and not cpu.has_broken_amx()  # Intel's bf16 without AMX is slower than fp32
     wants_bf16 = config.precision == "bf16" or (config.precision == "auto" and fast)
     compiled = core.compile_model(
         graph.converted(backbone, config.size),

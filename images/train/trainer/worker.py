@@ -2,11 +2,12 @@
 
 import sys
 
-from trainer import failure, paths
+from trainer import cpu, failure, paths
 from trainer.config import Config
 
 
 def run() -> None:
+    cpu.avoid_broken_amx()
     # Not before the check for a failure that would only come again: torch takes seconds to import.
     from trainer import train  # noqa: PLC0415
 

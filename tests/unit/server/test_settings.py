@@ -1,5 +1,7 @@
 """The environment: SageMaker's variables, checked; the cores that a container really has."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from server import cpu
 from server.errors import StartError
 from server.settings import Settings
+from trainer import cpu as trainer_cpu
 
 
 def test_sagemakers_variables_are_followed() -> None:
@@ -94,3 +97,41 @@ def test_int8_and_bf16_need_a_processor_with_their_instructions(
     assert cpu.has_int8(tmp_path / "cpuinfo") is int8
     assert cpu.has_bf16(tmp_path / "cpuinfo") is bf16
     assert not cpu.has_int8(tmp_path / "missing")
+
+
+HIDDEN = "cpuid level\t: 28\nflags\t\t: fpu amx_bf16 amx_tile amx_int8\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "limited"),
+    [
+        (HIDDEN, True),
+        (HIDDEN.replace("28", "32"), False),
+        (HIDDEN.replace("amx_tile ", ""), False),
+        (HIDDEN.replace("cpuid level\t: 28\n", ""), False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("avoid", [cpu.avoid_broken_amx, trainer_cpu.avoid_broken_amx])
+def test_amx_that_the_machine_does_not_describe_is_not_used(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    avoid: Callable[[Path], None],
+    text: str,
+    *,
+    limited: bool,
+) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    (tmp_path / "cpuinfo").write_text(text)
+    avoid(tmp_path / "cpuinfo")
+    assert os.environ.get("ONEDNN_MAX_CPU_ISA") == ("AVX512_CORE_FP16" if limited else None)
+    avoid(tmp_path / "missing")
+
+
+def test_what_the_user_says_of_the_instructions_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    (tmp_path / "cpuinfo").write_text(HIDDEN)
+    cpu.avoid_broken_amx(tmp_path / "cpuinfo")
+    assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
