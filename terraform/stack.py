@@ -20,6 +20,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,7 +108,13 @@ class Stack:
         return client
 
     def call(self, *arguments: str) -> None:
-        subprocess.run([self.terraform, *arguments], cwd=self.folder, check=True)
+        """Ctrl-C reaches Terraform too, which ends in good order; killed, it would leave a lock."""
+        with subprocess.Popen([self.terraform, *arguments], cwd=self.folder) as process:
+            while process.returncode is None:
+                with suppress(KeyboardInterrupt):
+                    process.wait()
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, arguments)
 
     def read(self, *arguments: str) -> Any:
         command = [self.terraform, *arguments]

@@ -13,19 +13,24 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from kennel import aws, outputs, s3
 from kennel.errors import Failed, UserError
+from kennel.network import outlasting
 from kennel.outputs import Outputs
 from kennel.runs import prices
+from kennel.runs.logs import Tail
 from kennel.terminal import ended_by_signals
 from kennel.terminal import show as show_table
 
 POLL = 2.0
 SHOWN = 20  # rows of the table; the rest is in S3
 READERS = 16
+COMPLAINTS = 10
+LOG_GROUP = "/aws/sagemaker/TransformJobs"  # SageMaker's own name for it
 INSTANCE = "ml.c6i.xlarge"
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -62,6 +67,8 @@ def batch(
         rows = collect(description, client)
     show(rows, as_csv=as_csv, as_json=as_json)
     console.print(cost(description))
+    if description["TransformJobStatus"] == "Failed":
+        complain(name, aws.client("logs", platform.region))
     conclude(name, description, rows)
 
 
@@ -129,13 +136,16 @@ def follow(name: str, sagemaker: Any, client: Any) -> dict[str, Any]:
     try:
         with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
             task = progress.add_task("pictures", total=total)
+
+            def look() -> dict[str, Any]:
+                found = dict(sagemaker.describe_transform_job(TransformJobName=name))
+                done = len(s3.keys(client, f"{output_of(found)}/"))
+                progress.update(task, completed=done, description=found["TransformJobStatus"])
+                return found
+
             while description["TransformJobStatus"] not in ("Completed", "Failed", "Stopped"):
-                done = len(s3.keys(client, f"{output_of(description)}/"))
-                state = description["TransformJobStatus"]
-                progress.update(task, completed=done, description=state)
                 time.sleep(POLL)
-                description = dict(sagemaker.describe_transform_job(TransformJobName=name))
-            progress.update(task, completed=len(s3.keys(client, f"{output_of(description)}/")))
+                description = outlasting(look, console.print, time.sleep, POLL)
     except KeyboardInterrupt:
         console.print(f"it goes on; come back with --attach {name}")
         raise
@@ -194,6 +204,15 @@ def cost(description: Mapping[str, Any]) -> str:
     kind, count = resources["InstanceType"], int(resources["InstanceCount"])
     amount = prices.dollars(prices.estimate(kind, count, seconds))
     return f"{seconds:.0f} s of {count} x {kind}: {amount}, by list prices of {prices.DATE}"
+
+
+def complain(name: str, logs: Any) -> None:
+    """What the server said of pictures that it refused; the job's own reason is to look here."""
+    said = [line for line in Tail(logs, LOG_GROUP, f"{name}/").lines() if "data-log" in line.host]
+    for line in said[:COMPLAINTS]:
+        console.print(f"  {escape(line.text)}")
+    if len(said) > COMPLAINTS:
+        console.print(f"  ... and {len(said) - COMPLAINTS} more lines in {LOG_GROUP}")
 
 
 def conclude(name: str, description: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import click
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
@@ -86,10 +87,19 @@ def carry_out(wanted: Deployment, before: Deployment | None, history: History, p
     except Failed as error:
         console.print(f"[bold red]{name_of(wanted)} failed[/]: {escape(str(error))}")
         told = restore(wanted, before, put)
-        history.add(replace(wanted, outcome="failed", reason=str(error)[:1000]))
+        told += noted(history, replace(wanted, outcome="failed", reason=str(error)[:1000]))
         raise Failed(f"{name_of(wanted)} failed: {error}; {told}") from error
     history.add(wanted)
     return tried
+
+
+def noted(history: History, failed: Deployment) -> str:
+    """Record a failure; a network that is gone, too, must not hide what has failed."""
+    try:
+        history.add(failed)
+    except (BotoCoreError, ClientError) as error:
+        return f"; it could not be recorded: {error}"
+    return ""
 
 
 def applied(wanted: Deployment, platform: Outputs, env: str) -> int:

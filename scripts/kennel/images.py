@@ -15,6 +15,7 @@ from kennel import aws, docker, git, manifests, outputs, pushed
 from kennel.errors import UserError
 from kennel.manifests import Manifest, Registry
 from kennel.places import ROOT
+from kennel.terminal import ended_by_signals
 
 console = Console(stderr=True, highlight=False)
 
@@ -151,8 +152,9 @@ def push(names: tuple[str, ...], *, env: str, as_json: bool, dry_run: bool) -> N
     addresses = {name: str(platform["repository_urls"][IMAGES[name].repository]) for name in wanted}
     registry = sign_in(platform.region)
     rows = []
-    for name in wanted:
-        rows.append(push_one(name, addresses[name], registry, state, env, dry_run=dry_run))
+    with ended_by_signals():  # so that the folder with the password goes whatever ends us
+        for name in wanted:
+            rows.append(push_one(name, addresses[name], registry, state, env, dry_run=dry_run))
     record = str(pushed.path(env))
     report({"images": rows, "record": record, "dry_run": dry_run}, as_json=as_json)
 

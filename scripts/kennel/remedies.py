@@ -10,6 +10,7 @@ DENIED = (
     "use a role that may (AWS_PROFILE; `kennel doctor` says which one this is), or have the action "
     "granted"
 )
+BUCKET_DENIED = f"the bucket is another account's, or {DENIED}"
 QUOTA = "`kennel doctor` lists the quotas that matter and how to have one raised"
 CAPACITY = "AWS has no such machine free just now: try later, another zone or another type"
 THROTTLED = "AWS refused several times in a row: wait a minute and run the command again"
@@ -52,6 +53,10 @@ OF_CODE = {
     "UnrecognizedClientException": EXPIRED,
     "VcpuLimitExceeded": QUOTA,
 }
+OF_BUCKETS = {
+    "CompleteMultipartUpload", "CreateMultipartUpload", "GetObject", "HeadObject",
+    "ListMultipartUploads", "ListObjectsV2", "PutObject", "UploadPart",
+}  # fmt: skip
 OF_STATUS = {"301": ELSEWHERE, "400": "", "403": DENIED, "404": ""}  # answers without a body
 
 
@@ -61,6 +66,8 @@ def of_answer(operation: str, response: Mapping[str, Any]) -> str:
     code, said = str(detail.get("Code", "")), str(detail.get("Message", "")).strip().rstrip(".")
     what = f"{operation}: {said or 'refused'} ({code})"
     remedy = OF_CODE.get(code) or OF_STATUS.get(code)
+    if remedy == DENIED and operation in OF_BUCKETS:
+        remedy = BUCKET_DENIED
     if remedy == ELSEWHERE:
         headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         region = headers.get("x-amz-bucket-region") or detail.get("Region")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kennel import children
 from kennel.errors import Failed, UserError
 from kennel.outputs import TERRAFORM, Outputs, terraform
 from kennel.places import ROOT
@@ -20,8 +21,9 @@ FUNCTION_ZIP = ROOT / "build/invoke.zip"
 
 
 def values_of(image: str, model_data: str, platform: Outputs) -> dict[str, Any]:
-    """A release, and the key that its artifact is encrypted with."""
-    return {"image": image, "model_data": model_data, "kms_key_arn": platform["kms_key_arn"]}
+    """A release, the key that its artifact is encrypted with, and what it may classify in bulk."""
+    key, data = platform["kms_key_arn"], platform["bucket_names"]["data"]
+    return {"image": image, "model_data": model_data, "kms_key_arn": key, "data_bucket": data}
 
 
 def values_file(env: str) -> Path:
@@ -47,7 +49,7 @@ def run(verb: str, env: str) -> None:
     command = [sys.executable, str(TERRAFORM / "stack.py"), verb, "service", env]
     settings = os.environ | {"KENNEL_TERRAFORM": terraform()}
     # Its story goes to stderr: stdout is for the result.
-    done = subprocess.run(command, env=settings, stdout=sys.stderr, check=False)
+    done = children.run(command, env=settings, stdout=sys.stderr)
     if done.returncode:
         raise Failed(f"`terraform {verb}` of service for {env} failed; its words are above")
 

@@ -13,10 +13,11 @@ from rich.console import Console
 
 from kennel import outputs
 from kennel.errors import Failed, UserError
+from kennel.network import outlasting
 from kennel.outputs import Outputs
 from kennel.runs import prices, training
 from kennel.runs.run import RESULTS
-from kennel.search import here, ranges, trials, tuning
+from kennel.search import here, kept, ranges, trials, tuning
 from kennel.search.ranges import Plan, Range
 from kennel.search.trials import Trial
 from kennel.terminal import ended_by_signals
@@ -112,8 +113,8 @@ def finish(job: tuning.TuningJob, platform: Outputs, env: str) -> dict[str, Any]
     console.print(spent(found, description))
     winner = trials.best(found)
     if winner is None:
-        reason = description.get("FailureReason", "no job was completed")
-        raise Failed(f"{job.name} has no result: {reason}; `kennel jobs logs JOB` shows why")
+        reason = description.get("FailureReason") or trials.complaint(found)
+        raise Failed(f"{job.name} has no result: {reason}; `kennel jobs logs JOB` shows more")
     run = training.TrainingJob(winner.name, platform)
     result = run.collect(RESULTS / winner.name)
     if result.manifest:
@@ -125,8 +126,12 @@ def finish(job: tuning.TuningJob, platform: Outputs, env: str) -> dict[str, Any]
 def watch(job: tuning.TuningJob) -> dict[str, Any]:
     """Until it has ended; a line whenever something changes."""
     told = ""
+
+    def note(text: str) -> None:
+        console.print(f"[dim]{time.strftime('%H:%M:%S')}[/]  {text}")
+
     while True:
-        description = job.describe()
+        description = outlasting(job.describe, note, time.sleep, POLL)
         counts = description.get("TrainingJobStatusCounters", {})
         best = description.get("BestTrainingJob", {})
         score = best.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
@@ -139,7 +144,7 @@ def watch(job: tuning.TuningJob) -> dict[str, Any]:
             values = ", ".join(f"{n} {v}" for n, v in best.get("TunedHyperParameters", {}).items())
             line += f"; best {score:.4f} with {values}"
         if line != told:
-            console.print(f"[dim]{time.strftime('%H:%M:%S')}[/]  {line}")
+            note(line)
             told = line
         if description["HyperParameterTuningJobStatus"] in ("Completed", "Failed", "Stopped"):
             return description
@@ -176,16 +181,26 @@ def on_this_machine(wish: Wish, plan: Plan) -> dict[str, Any]:
     data = Path(wish.data)
     if not wish.data or not data.is_dir():
         raise UserError(f"{wish.data or 'DATA'} is no folder of pictures: `kennel data sample`")
+    found = kept.of(data, plan)
+    going_on = f"goes on with {found.name}: {len(found.ended)} trials have ended"
     if wish.dry_run:
-        return {"data": str(data), **asdict(plan)}
-    name = f"local-tune-{time.strftime('%m%d-%H%M%S', time.gmtime())}"
+        continues = {"continues": going_on} if found.path.exists() else {}
+        return {"data": str(data), **asdict(plan), **continues}
+    if found.path.exists():
+        console.print(going_on)
 
     def told(trial: Trial) -> None:
         score = "no result" if trial.objective is None else f"{trial.objective:.4f}"
         console.print(f"  {trial.name}  {trial.state}  {score}  {trial.values}")
 
-    found = here.search(data, plan, commit(), told, "trial")
-    outcome = report(name, found, plan.ranges)
-    if trials.best(found) is None:
-        raise Failed(f"{name} has no result: no job was completed; see .kennel/jobs/*/trainer.log")
+    try:
+        ended = here.search(data, plan, commit(), told, found)
+    except KeyboardInterrupt:
+        console.print(f"{len(found.ended)} trials are kept: the same command goes on from there")
+        raise
+    outcome = report(found.name, ended, plan.ranges)
+    found.finish()
+    if trials.best(ended) is None:
+        reason = trials.complaint(ended)
+        raise Failed(f"{found.name} has no result: {reason}; see .kennel/jobs/*/trainer.log")
     return outcome

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from kennel import children
 from kennel.errors import UserError
 from kennel.places import FUNCTIONS, ROOT
 
@@ -110,13 +111,13 @@ class Stack:
             *arguments,
             *([] if arguments[0] == "output" else ["-no-color"]),
         ]
-        done = subprocess.run(
+        done = children.run(
             command,
             cwd=self._root(root),
             env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
         if arguments[0] != "output":  # which holds a key
             with self._log.open("a") as log:

@@ -166,6 +166,7 @@ def started(
     fleet = fleet_of(platform)
     call = f"{platform['prefix']}-{secrets.token_hex(8)}"
     done = False
+    alive(ec2, call)  # none yet; but who cannot ask could not know later that none was left
     try:
         answer = ec2.run_instances(**request(fleet, call, spot=spot))
         run = FleetRun(answer["ReservationId"], platform)

@@ -4,22 +4,15 @@ import re
 import time
 from collections.abc import Callable
 
-from botocore.exceptions import (
-    ConnectionError as NoConnection,
-)
-from botocore.exceptions import (
-    HTTPClientError,
-)
 from rich.console import Console
 from rich.markup import escape
 
+from kennel.network import outlasting
 from kennel.runs.logs import Line
 from kennel.runs.run import Run, Status
 from kennel.terminal import bar
 
 POLL = 2.0  # seconds between looks; AWS throttles its describe calls beyond that
-LONGEST = 30.0  # seconds between tries while the network is away
-PATIENCE = 3600.0  # seconds until it is taken not to come back
 EPOCH = re.compile(r"\bevent=epoch\b")
 
 
@@ -40,25 +33,19 @@ class Watch:
         self._told, self._first_epoch = "", (0, 0.0)
 
     def until_end(self) -> Status:
-        pause, away = self.poll, 0.0
         while True:
-            try:
-                status = self.run.status()
-                self.tell(status)
-                self.show_new()
-                if status.ended:
-                    self.sleep(self.poll)  # CloudWatch has the last lines a moment later
-                    self.show_new()
-                    return status
-            except (NoConnection, HTTPClientError) as error:
-                away += pause
-                if away > PATIENCE:
-                    raise
-                self.note(f"network lost ({type(error).__name__}); the run goes on, trying again")
-                pause = min(LONGEST, 2 * pause)
-            else:
-                pause, away = self.poll, 0.0
-            self.sleep(pause)
+            status = outlasting(self.look, self.note, self.sleep, self.poll)
+            if status.ended:
+                self.sleep(self.poll)  # CloudWatch has the last lines a moment later
+                outlasting(self.show_new, self.note, self.sleep, self.poll)
+                return status
+            self.sleep(self.poll)
+
+    def look(self) -> Status:
+        status = self.run.status()
+        self.tell(status)
+        self.show_new()
+        return status
 
     def tell(self, status: Status) -> None:
         """A line when the state changes."""

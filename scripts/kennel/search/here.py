@@ -4,12 +4,15 @@ import logging
 import re
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from kennel.errors import UserError
 from kennel.runs import here
+from kennel.runs.run import RESULTS
+from kennel.search.kept import Kept
 from kennel.search.ranges import OBJECTIVE, Plan, Range
 from kennel.search.trials import Trial
 
@@ -18,30 +21,30 @@ EPOCH = re.compile(rf"event=epoch epoch=(\d+) .*{OBJECTIVE}=([0-9.]+)")
 
 
 def search(
-    data: Path, plan: Plan, commit: str, told: Callable[[Trial], None], about: str
+    data: Path, plan: Plan, commit: str, told: Callable[[Trial], None], kept: Kept
 ) -> list[Trial]:
-    """Run the whole search; `told` hears of each trial that has ended."""
+    """Run the whole search, or what is left of it; `told` hears of each trial that has ended."""
     import optuna  # noqa: PLC0415 - slow, and only here
 
     optuna.logging.set_verbosity(logging.WARNING)
     study = optuna.create_study(
-        direction="maximize", sampler=sampler(optuna, plan), pruner=pruner(optuna, plan)
+        direction="maximize",
+        # Another seed when it goes on, or it would draw once more what it has tried.
+        sampler=sampler(optuna, plan, plan.seed + len(kept.ended)),
+        pruner=pruner(optuna, plan),
     )
-    grid = combinations(plan) if plan.strategy == "grid" else []
-    for each in grid:  # Optuna's own grid may try one twice when trials run in parallel
-        study.enqueue_trial(each)
-    ended: list[Trial] = []
+    left = prepare(optuna, study, plan, kept)
     stop = threading.Event()
 
     def objective(trial: Any) -> float:
         settings = dict(plan.fixed) | {each.name: drawn(trial, each) for each in plan.ranges}
         values = {each.name: settings[each.name] for each in plan.ranges}
-        run, pruned = one(data, settings, commit, about, trial, stop)
+        run, pruned = one(data, settings, values, commit, trial, stop, kept)
         found = Trial(
             run.name, "Stopped" if pruned else run.status().state, values,
-            score(run), run.status().seconds,
+            score(run), run.status().seconds, run.status().reason,
         )  # fmt: skip
-        ended.append(found)
+        kept.end(found)
         told(found)
         if pruned:
             raise optuna.TrialPruned
@@ -49,16 +52,46 @@ def search(
             raise TrialFailed(run.status().reason)
         return found.objective
 
-    try:
-        study.optimize(
-            objective,
-            n_trials=len(grid) or plan.jobs,
-            n_jobs=plan.parallel,
-            catch=(TrialFailed,),
-        )
-    finally:
-        stop.set()
-    return ended
+    # In a thread, so that Ctrl-C finds this one, which ends the trials.
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            pool.submit(
+                study.optimize, objective, n_trials=left, n_jobs=plan.parallel, catch=(TrialFailed,)
+            ).result()
+        finally:
+            stop.set()
+    return kept.ended
+
+
+def prepare(optuna: Any, study: Any, plan: Plan, kept: Kept) -> int:
+    """Tell the study what was tried before, and what it has to try; how many trials are left."""
+    for each in kept.ended:
+        study.add_trial(remembered(optuna, plan, each))
+    for name, values in kept.begun.items():
+        study.enqueue_trial(typed(plan, values), user_attrs={"resume": name})
+    if plan.strategy != "grid":
+        return plan.jobs - len(kept.ended)
+    known = [*(each.values for each in kept.ended), *kept.begun.values()]
+    new = [each for each in combinations(plan) if each not in known]
+    for values in new:  # Optuna's own grid may try one twice when trials run in parallel
+        study.enqueue_trial(values)
+    return len(new) + len(kept.begun)
+
+
+def remembered(optuna: Any, plan: Plan, trial: Trial) -> Any:
+    """A trial that has ended, in Optuna's words, with what its epochs reached."""
+    states = optuna.trial.TrialState
+    names = {"Completed": states.COMPLETE, "Stopped": states.PRUNED}
+    state = names.get(trial.state, states.FAIL) if trial.objective is not None else states.FAIL
+    log = RESULTS / trial.name / "trainer.log"
+    epochs = EPOCH.findall(log.read_text(errors="replace")) if log.exists() else []
+    return optuna.trial.create_trial(
+        state=state,
+        value=None if state == states.FAIL else trial.objective,
+        params=typed(plan, trial.values),
+        distributions={each.name: distribution(optuna, each) for each in plan.ranges},
+        intermediate_values={int(epoch): float(reached) for epoch, reached in epochs},
+    )
 
 
 class TrialFailed(Exception):
@@ -68,16 +101,20 @@ class TrialFailed(Exception):
 def one(
     data: Path,
     settings: Mapping[str, str],
+    values: Mapping[str, str],
     commit: str,
-    about: str,
     trial: Any,
     stop: threading.Event,
+    kept: Kept,
 ) -> tuple[here.LocalRun, bool]:
     """A trainer from start to end, or until it is worse than the others were."""
-    with here.started(data, settings, commit=commit, about=about) as run:
+    resume, told = trial.user_attrs.get("resume", ""), set()
+    with here.started(data, settings, commit=commit, about="trial", resume=resume) as run:
+        kept.begin(run.name, values)
         while not run.status().ended:
             for line in run.lines():
-                if found := EPOCH.search(line.text):
+                if (found := EPOCH.search(line.text)) and found[1] not in told:
+                    told.add(found[1])
                     trial.report(float(found[2]), int(found[1]))
             if trial.should_prune():
                 return run, True
@@ -99,16 +136,32 @@ def drawn(trial: Any, each: Range) -> str:
     return repr(float(trial.suggest_float(each.name, each.low, each.high, log=each.log)))
 
 
+def distribution(optuna: Any, each: Range) -> Any:
+    """What `drawn` draws from."""
+    if each.values:
+        return optuna.distributions.CategoricalDistribution(list(each.values))
+    if each.whole:
+        low, high = round(each.low), round(each.high)
+        return optuna.distributions.IntDistribution(low, high, log=each.log)
+    return optuna.distributions.FloatDistribution(each.low, each.high, log=each.log)
+
+
+def typed(plan: Plan, values: Mapping[str, str]) -> dict[str, Any]:
+    """What `drawn` has made a text of."""
+    kinds = {e.name: str if e.values else int if e.whole else float for e in plan.ranges}
+    return {name: kinds[name](value) for name, value in values.items()}
+
+
 def combinations(plan: Plan) -> list[dict[str, str]]:
     names = [each.name for each in plan.ranges]
     values = product(*(each.values for each in plan.ranges))
     return [dict(zip(names, each, strict=True)) for each in values]
 
 
-def sampler(optuna: Any, plan: Plan) -> Any:
+def sampler(optuna: Any, plan: Plan, seed: int) -> Any:
     if plan.strategy in ("grid", "random"):
-        return optuna.samplers.RandomSampler(seed=plan.seed)
-    return optuna.samplers.TPESampler(seed=plan.seed)
+        return optuna.samplers.RandomSampler(seed=seed)
+    return optuna.samplers.TPESampler(seed=seed)
 
 
 def pruner(optuna: Any, plan: Plan) -> Any:

@@ -19,6 +19,7 @@ class Trial:
     values: dict[str, str] = field(default_factory=dict)
     objective: float | None = None
     seconds: float = 0.0
+    reason: str = ""  # why it failed, in the container's own words
 
 
 def ranked(trials: Sequence[Trial]) -> list[Trial]:
@@ -32,6 +33,12 @@ def best(trials: Sequence[Trial]) -> Trial | None:
     """Of those that ended well and so have left a model."""
     done = [e for e in ranked(trials) if e.objective is not None and e.state == "Completed"]
     return done[0] if done else None
+
+
+def complaint(trials: Sequence[Trial]) -> str:
+    """What the containers said of their ends, once each; for a search without a result."""
+    said = dict.fromkeys(each.reason for each in trials if each.reason)
+    return "; ".join(said) or "no job was completed"
 
 
 def board(trials: Sequence[Trial], ranges: Sequence[Range]) -> Table:

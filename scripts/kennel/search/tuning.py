@@ -141,4 +141,5 @@ def trial_of(summary: Mapping[str, Any]) -> Trial:
         values=dict(summary.get("TunedHyperParameters", {})),
         objective=float(metric["Value"]) if "Value" in metric else None,
         seconds=(ended - began).total_seconds() if began and ended else 0.0,
+        reason=summary.get("FailureReason", ""),
     )

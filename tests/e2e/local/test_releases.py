@@ -1,4 +1,4 @@
-"""The release path on an emulated account: the notebook, a second release, a rollback.
+"""The release path on an emulated account: the notebook, a second release, a wrong one, a batch.
 
 The notebook brings the account up and makes the first release; the rest goes on from there.
 """
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.conftest import ROOT
@@ -44,6 +45,15 @@ class Stay:
 
     def json(self, *arguments: str) -> Any:
         return json.loads(self.kennel(*arguments, "--json").stdout)
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name=self.environment["AWS_REGION"],
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",  # noqa: S106
+        )
 
     def serving(self) -> list[int]:
         releases = self.json("models", "list")["releases"]
@@ -105,8 +115,7 @@ def test_the_notebook_ends_with_a_release_that_serves(stay: Stay) -> None:
 @pytest.mark.slow
 def test_a_second_release_is_rolled_back(stay: Stay) -> None:
     first = stay.json("models", "show", "1")
-    # The same model in another image: a release of its own, which needs no second training.
-    image = first["image"].partition("@")[0] + f"@sha256:{'2c26' * 16}"
+    image = in_another_image(first, "2c26")
     second = stay.json("models", "add", first["facts"]["job"], "--image", image)
     assert second["release"] == 2
     stay.kennel("models", "approve", "2")
@@ -117,3 +126,50 @@ def test_a_second_release_is_rolled_back(stay: Stay) -> None:
     assert stay.json("rollback")["release"] == 1
     assert stay.serving() == [1]
     assert "release 1 is the first one" in stay.kennel("rollback", code=1).stderr
+
+
+@pytest.mark.slow
+def test_a_release_that_answers_wrongly_never_stays(stay: Stay) -> None:
+    """Its model is another than it says: Terraform finds nothing wrong with it."""
+    first, store = stay.json("models", "show", "1"), stay.client("s3")
+    bucket, _, key = first["facts"]["release"].removeprefix("s3://").partition("/")
+    content = json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read())
+    content["manifest"]["version"] = "0" * 12
+    store.put_object(Bucket=bucket, Key=f"wrong/{key}", Body=json.dumps(content).encode())
+    answer = stay.client("sagemaker").create_model_package(
+        ModelPackageGroupName="kennel-local",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [
+                {"Image": in_another_image(first, "3d37"), "ModelDataUrl": first["model_data"]}
+            ],
+            "SupportedContentTypes": ["image/jpeg"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        CustomerMetadataProperties=first["facts"] | {"release": f"s3://{bucket}/wrong/{key}"},
+    )
+    number = answer["ModelPackageArn"].rpartition("/")[2]
+    failed = stay.kennel("deploy", number, code=3)
+    assert f"release {number} failed: the API serves model version" in failed.stderr
+    assert "release 1 serves again" in failed.stderr
+    assert stay.serving() == [1]
+
+
+@pytest.mark.slow
+def test_every_good_picture_of_a_prefix_is_classified_and_bad_ones_are_named(stay: Stay) -> None:
+    store, bucket = stay.client("s3"), "kennel-local-data-123456789012"
+    for name, content in {"0.jpg": b"no picture", "1.jpg": b"\xff\xd8\xff\xe0 half"}.items():
+        store.put_object(Bucket=bucket, Key=f"notebook/test/bad/{name}", Body=content)
+    failed = stay.kennel("batch", "notebook/test", "--json", code=3)
+    results = json.loads(failed.stdout)["results"]
+    assert len(results) == 42
+    assert all(each["picture"].startswith(f"s3://{bucket}/notebook/test/") for each in results)
+    unanswered = [each["picture"] for each in results if each["label"] is None]
+    assert [each.rpartition("test/")[2] for each in unanswered] == ["bad/0.jpg", "bad/1.jpg"]
+    assert f"{bucket}/notebook/test/bad/0.jpg: ClientError: 415" in failed.stderr
+    assert f"no answer to 2 of 42, s3://{bucket}/notebook/test/bad/0.jpg first" in failed.stderr
+
+
+def in_another_image(release: dict[str, Any], digits: str) -> str:
+    """The same model in it is a release of its own, which needs no second training."""
+    return f"{release['image'].partition('@')[0]}@sha256:{digits * 16}"

@@ -4,7 +4,9 @@ A small program takes the trainer's place: it is the better, the nearer its rate
 """
 
 import json
+import signal
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from kennel.search import ranges, tuning
 from tests.contract.command.jobs.conftest import PREFIX, Account
 
 TRAINER = """
-import json, os, sys, tarfile
+import json, os, sys, tarfile, time
 from pathlib import Path
 if sys.argv[1] == "settings":
     for path in sys.argv[2:]:
@@ -28,6 +30,10 @@ if sys.argv[1] == "package":
     sys.exit()
 settings = json.loads((ml / "input/config/hyperparameters.json").read_text())
 rate = float(settings["rate"])
+with open("starts", "a") as starts:
+    print(ml.parent.name, settings["rate"], file=starts)
+while rate == 0.12 and Path("hold").exists():
+    time.sleep(0.05)
 accuracy = round(1 - abs(rate - 0.1), 4)
 for epoch in (1, 2):
     print(f"event=epoch epoch={epoch} epochs=2 train_loss=1 valid_accuracy={accuracy} rate=1 "
@@ -93,6 +99,50 @@ def test_the_same_search_here(account: Account, stand_in: Path) -> None:
     check(json.loads(done.stdout), stand_in)
     listed = here.json("jobs", "list", "--local")["jobs"]
     assert sorted(each["state"] for each in listed) == ["Completed", "Completed", "Failed"]
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_an_interrupted_search_goes_on_where_it_stopped(
+    account: Account, stand_in: Path, parallel: int
+) -> None:
+    """With what had ended; what was under way goes on in its folder, from its checkpoint."""
+    (stand_in / "pictures").mkdir()
+    (stand_in / "hold").touch()
+    (stand_in / "ranges.yaml").write_text(GRID.replace("parallel: 2", f"parallel: {parallel}"))
+    here = Account(account.aws, stand_in, environment=account.environment)
+    asked = ("tune", "ranges.yaml", "pictures", "--where", "local", "--json")
+    began = parallel + 1  # of three trials; the second one holds
+    process, starts = here.start(*asked), stand_in / "starts"
+    while not (starts.exists() and len(starts.read_text().splitlines()) == began):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
+    [file] = wait_for_ended(stand_in, parallel)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 130, said
+    assert f"{parallel} trials are kept" in said
+
+    (stand_in / "hold").unlink()
+    assert f"{parallel} trials have ended" in here.kennel(*asked[:-1], "--dry-run").stdout
+    outcome = json.loads(here.kennel(*asked).stdout)
+    check(outcome, stand_in)
+    assert len(outcome["trials"]) == 3
+    assert outcome["name"] == file.parent.name
+    rates = [line.split()[1] for line in starts.read_text().splitlines()]
+    assert sorted(rates) == ["0.12", "0.12", "0.5", "0.9"]
+    assert len({line.split()[0] for line in starts.read_text().splitlines()}) == 3
+    assert not file.exists(), "asked for again, it is a new search"
+
+
+def wait_for_ended(home: Path, count: int) -> list[Path]:
+    """The file of the search, when it tells of so many trials that have ended."""
+    deadline = time.monotonic() + 20
+    while True:
+        found = list(home.glob(".kennel/jobs/*/search.json"))
+        if found and len(json.loads(found[0].read_text())["ended"]) == count:
+            return found
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_a_dry_run_asks_for_nothing(account: Account, dogs: str, stand_in: Path) -> None:

@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -191,6 +195,43 @@ def test_a_role_that_the_registry_does_not_know_is_refused(kennel: Kennel, regis
         run = kennel("images", "push", "serve")
     assert run.returncode == 1
     assert "does not let us read kennel-dev/serve (401)" in run.stderr
+
+
+SLOW_DOCKER = """#!/bin/sh
+case "$1" in
+  login) cat > "$DOCKER_CONFIG/config.json" ;;
+  push) touch "$BEGUN"; exec sleep 60 ;;
+  image) echo '[{"Id": "sha256:1", "Size": 1}]' ;;
+esac
+"""
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_the_password_is_gone_whatever_ends_a_push(kennel: Kennel, number: signal.Signals) -> None:
+    tools, temporary, begun = (kennel.home.parent / name for name in ("bin", "tmp", "begun"))
+    tools.mkdir()
+    temporary.mkdir()
+    (tools / "docker").write_text(SLOW_DOCKER)
+    (tools / "docker").chmod(0o755)
+    settings = {"TMPDIR": str(temporary), "BEGUN": str(begun)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kennel", "images", "push", "serve"],
+        cwd=kennel.home,
+        env=kennel.environment | settings | {"PATH": f"{tools}:{os.environ['PATH']}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not begun.exists():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    [password] = temporary.glob("*/config.json")
+    assert password.read_text() == PASSWORD
+    process.send_signal(number)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert not list(temporary.iterdir())
 
 
 def test_an_unknown_image_is_a_usage_error(kennel: Kennel) -> None:
