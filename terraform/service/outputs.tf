@@ -44,6 +44,6 @@ output "region" {
 }
 
 output "release_name" {
-  description = "Name of the release's model and role, a fingerprint of image and artifact."
+  description = "Name of the model and role of the release that serves; new for each deployment."
   value       = module.endpoint.release_name
 }

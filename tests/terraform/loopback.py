@@ -17,6 +17,7 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.core.responses import ActionResult
 from moto.ec2.exceptions import DependencyViolationError
 from moto.ec2.responses.security_groups import SecurityGroups
+from moto.iam.models import iam_backends
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import SageMakerModelBackend
 from moto.sagemaker.responses import SageMakerResponse
@@ -48,6 +49,12 @@ class Aws:
         from moto.sagemaker.models import sagemaker_backends
 
         return sagemaker_backends[ACCOUNT][REGION]
+
+    def kept(self) -> dict[str, int]:
+        """How much there is of what each release has for itself."""
+        found = {"configurations": len(self.sagemaker.endpoint_configs)}
+        found["models"] = len(self.sagemaker._models)
+        return found | {"roles": len(iam_backends[ACCOUNT]["aws"].roles)}
 
     def scale(self, endpoint: str, count: int) -> None:
         """What autoscaling does in a busy hour."""

@@ -3,13 +3,18 @@
 The real provider applies the endpoint module to moto, to which loopback.py adds UpdateEndpoint.
 """
 
+import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.terraform.conftest import TERRAFORM, Environment, call
+
+sys.path.insert(0, str(TERRAFORM))
+import stack
 
 if TYPE_CHECKING:  # moto takes seconds to import, which collection need not wait for
     from tests.terraform import loopback
@@ -32,6 +37,10 @@ provider "aws" {{
 variable "model" {{}}
 variable "instance_type" {{ default = "ml.m5.xlarge" }}
 variable "running" {{ default = null }}
+variable "is_serverless" {{
+  type    = bool
+  default = false
+}}
 
 resource "aws_vpc" "this" {{
   cidr_block = "10.20.0.0/16"
@@ -53,6 +62,7 @@ module "endpoint" {{
   kms_key_arn       = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
   model_data        = "s3://kennel-models/dogs/${{var.model}}/model.tar.gz"
   running_instances = var.running
+  serverless        = (var.is_serverless ? {{}} : null)
 
   network = {{
     s3_prefix_list_id = "pl-6da54004"
@@ -95,7 +105,7 @@ def run(
         aws.statuses.clear()
         given = [f"-var={name}={value}" for name, value in values.items()]
         return subprocess.run(
-            [terraform, verb, "-no-color", "-compact-warnings", *arguments, *given],
+            [terraform, verb, "-no-color", *arguments, *given],
             cwd=folder,
             env=attached,
             capture_output=True,
@@ -108,6 +118,9 @@ def run(
 
 def apply(run: Apply, **values: object) -> subprocess.CompletedProcess[str]:
     return run("apply", "-auto-approve", **values)
+
+
+ONE_RELEASE = {"configurations": 1, "models": 1, "roles": 1}
 
 
 def instances(aws: "loopback.Aws") -> int:
@@ -159,6 +172,16 @@ def test_a_release_lives_through_all_that_happens_to_it(run: Apply, aws: "loopba
     assert aws.sagemaker.endpoints["kennel-test"].endpoint_config_name == served
     assert served in aws.sagemaker.endpoint_configs
 
+    # The previous release again, under new names: its old role and model still wait for their end.
+    aws.rolls_back = ""
+    previous = apply(run, model=2, **larger)
+    assert previous.returncode == 0, previous.stderr
+    assert aws.kept() == ONE_RELEASE
+    assert instances(aws) == 3
+    settled = run("plan", "-detailed-exitcode", model=2, **larger)
+    assert settled.returncode == 0, settled.stdout
+    served = aws.sagemaker.endpoints["kennel-test"].endpoint_config_name
+
     # Where the provider looks while it happens, it fails by itself; stack.py says what that means.
     aws.rolls_back = "seen"
     failed = apply(run, model=3, **larger)
@@ -172,7 +195,7 @@ def test_a_release_lives_through_all_that_happens_to_it(run: Apply, aws: "loopba
     mended = apply(run, model=4, **larger)
     assert mended.returncode == 0, mended.stderr
     assert instances(aws) == 3
-    assert len(aws.sagemaker.endpoint_configs) == 1
+    assert aws.kept() == ONE_RELEASE
     settled = run("plan", "-detailed-exitcode", model=4, **larger)
     assert settled.returncode == 0, settled.stdout
 
@@ -184,5 +207,20 @@ def test_a_release_lives_through_all_that_happens_to_it(run: Apply, aws: "loopba
     gone = run("destroy", "-auto-approve", model=5, instance_type="ml.m5.2xlarge")
     assert gone.returncode == 0, gone.stderr
     assert not aws.sagemaker.endpoints
-    assert not aws.sagemaker.endpoint_configs
+    assert not any(aws.kept().values())
     assert aws.refused == 2
+
+
+@pytest.mark.slow
+def test_alarms_that_only_a_new_endpoint_can_have_are_seen_in_the_plan(
+    run: Apply,
+) -> None:
+    """An endpoint without instances has none; the provider cannot give it any in place."""
+    assert apply(run, model=1, is_serverless="true").returncode == 0
+    assert run("plan", "-out=anew.tfplan", model=1).returncode == 0
+    shown = run("show", "-json", "anew.tfplan").stdout
+    [lost] = stack.takes_down(json.loads(shown))
+    assert lost.startswith("module.endpoint.aws_sagemaker_endpoint.this (for its ")
+    assert "auto_rollback_configuration" in lost
+    gone = run("destroy", "-auto-approve", model=1, is_serverless="true")
+    assert gone.returncode == 0, gone.stderr

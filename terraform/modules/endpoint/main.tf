@@ -17,8 +17,8 @@ locals {
   # https://docs.aws.amazon.com/sagemaker/latest/dg/serverless-endpoints.html
   network = (local.is_serverless ? null : var.network)
 
-  # What belongs to a release carries its fingerprint. Whatever forces a new model must go in
-  # here, or the new one's name is taken.
+  # What a release consists of. Whatever forces a new model must go in here, or the new one's
+  # name is taken.
   _release = {
     environment = var.environment
     image       = var.image
@@ -26,8 +26,18 @@ locals {
     model_data  = var.model_data
     network     = local.network
   }
-  release_name = "${var.name}-${substr(sha256(jsonencode(local._release)), 0, 12)}"
+  release_name = "${var.name}-${substr(terraform_data.deployment.id, 0, 8)}"
   variant_name = "live"
+}
+
+# An identity for each time that a release is deployed: after SageMaker rolled an update back, the
+# previous release may come again while its old role and model still wait to be destroyed.
+resource "terraform_data" "deployment" {
+  triggers_replace = local._release
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 # Model and configuration cannot be changed, only replaced, and the endpoint runs on the old

@@ -12,7 +12,7 @@ variables {
   name        = "kennel-test"
 }
 
-run "serves_the_release_isolated_encrypted_and_scaled" {
+run "serves_a_release" {
   assert {
     condition     = aws_sagemaker_model.this.enable_network_isolation
     error_message = "The container must not reach any network."
@@ -60,15 +60,29 @@ run "replaces_role_and_model_but_not_the_endpoint_for_the_next_release" {
 
   assert {
     condition = (
-      aws_sagemaker_model.this.name != run.serves_the_release_isolated_encrypted_and_scaled.release_name &&
+      aws_sagemaker_model.this.name != run.serves_a_release.release_name &&
       aws_iam_role.this.name == aws_sagemaker_model.this.name
     )
     error_message = "Old and new release live side by side: they need names of their own."
   }
 
   assert {
-    condition     = output.name == run.serves_the_release_isolated_encrypted_and_scaled.name
+    condition     = output.name == run.serves_a_release.name
     error_message = "Callers know the endpoint by name: it must outlive releases."
+  }
+}
+
+run "names_the_previous_release_anew" {
+  assert {
+    condition     = output.release_name != run.serves_a_release.release_name
+    error_message = "After a rollback its old role and model may still have the old names."
+  }
+}
+
+run "changes_no_name_when_nothing_is_deployed" {
+  assert {
+    condition     = output.release_name == run.names_the_previous_release_anew.release_name
+    error_message = "Applying twice must change nothing."
   }
 }
 
