@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -66,14 +67,15 @@ def row_of(run: Run) -> dict[str, Any]:
 @jobs.command()
 @click.argument("name")
 @click.option("--follow", is_flag=True, help="Go on until the run ends, or Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON object for each line.")
 @outputs.environment
-def logs(name: str, *, env: str, follow: bool) -> None:
+def logs(name: str, *, env: str, follow: bool, as_json: bool) -> None:
     """The whole log of run NAME, all hosts in the order of time."""
     run, _ = find(name, env)
     while True:
         status = run.status()  # before the lines, so that the last ones are not missed
         for line in run.lines():
-            click.echo(f"{line.host}  {line.text}")
+            click.echo(json.dumps(asdict(line)) if as_json else f"{line.host}  {line.text}")
         if status.ended or not follow:
             return
         time.sleep(POLL)
@@ -82,20 +84,24 @@ def logs(name: str, *, env: str, follow: bool) -> None:
 @jobs.command()
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="Say what would be stopped.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
 @outputs.environment
-def stop(name: str, *, env: str, dry_run: bool) -> None:
+def stop(name: str, *, env: str, dry_run: bool, as_json: bool) -> None:
     """End run NAME; its trainer gets time to save its state. Stopping what has ended is no error.
 
     The nodes of a fleet are terminated: what was saved in S3 within the last minute stays.
     """
     run, _ = find(name, env)
     status = run.status()
-    if status.ended:
-        click.echo(f"{name} has ended: {status.state}")
-        return
-    if not dry_run:
+    if not (status.ended or dry_run):
         run.stop()
-    click.echo(f"{'would stop' if dry_run else 'stopping'} {name}")
+    if as_json:
+        told = {"name": name, "state": status.state, "stopping": not status.ended}
+        click.echo(json.dumps(told | {"dry_run": dry_run}))
+    elif status.ended:
+        click.echo(f"{name} has ended: {status.state}")
+    else:
+        click.echo(f"{'would stop' if dry_run else 'stopping'} {name}")
 
 
 @jobs.command()

@@ -1,7 +1,7 @@
 """`kennel models`: releases, from SageMaker's model registry."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,30 +87,35 @@ def compare(first: str, second: str, *, env: str, as_json: bool) -> None:
         click.echo(f"{first} and {second} are the same")
 
 
+def judging(verb: Callable[..., None]) -> Callable[..., None]:
+    """What approving and rejecting take."""
+    verb = click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")(verb)
+    verb = click.option("--dry-run", is_flag=True, help="Say which release it would be.")(verb)
+    verb = click.option("--reason", default="", help="Kept with the release.")(verb)
+    return click.argument("release")(outputs.environment(verb))
+
+
 @models.command()
-@click.argument("release")
-@click.option("--reason", default="", help="Kept with the release.")
-@outputs.environment
-def approve(release: str, *, env: str, reason: str) -> None:
+@judging
+def approve(**given: Any) -> None:
     """Allow RELEASE (a number, or latest) to be deployed."""
-    judge(release, env, "approved", reason)
+    judge(state="approved", **given)
 
 
 @models.command()
-@click.argument("release")
-@click.option("--reason", default="", help="Kept with the release.")
-@outputs.environment
-def reject(release: str, *, env: str, reason: str) -> None:
+@judging
+def reject(**given: Any) -> None:
     """Forbid to deploy RELEASE. What serves goes on serving."""
-    judge(release, env, "rejected", reason)
+    judge(state="rejected", **given)
 
 
 @models.command()
 @click.argument("source")
 @click.option("--image", default="", help="Serving image by digest [default: the last pushed].")
 @click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+@click.option("--dry-run", is_flag=True, help="Say what it would consist of.")
 @outputs.environment
-def add(source: str, *, env: str, image: str, as_json: bool) -> None:
+def add(source: str, *, env: str, image: str, as_json: bool, dry_run: bool) -> None:
     """Make a release of a job's result (SOURCE is the job's name), of a local run's too.
 
     `kennel train` does this by itself; it is for a model trained on this machine, or for one whose
@@ -119,6 +124,10 @@ def add(source: str, *, env: str, image: str, as_json: bool) -> None:
     platform = outputs.read("platform", env)
     registry = Registry(platform)
     image = image or which_image.find("serve", platform, env)
+    if dry_run:
+        plan = {"job": source, "image": image, "dry_run": True}
+        click.echo(json.dumps(plan) if as_json else f"would make a release of {source}, in {image}")
+        return
     release = registry.add(result_of(source, platform, registry), image, source)
     if as_json:
         click.echo(json.dumps(described(release)))
@@ -138,10 +147,15 @@ def result_of(job: str, platform: Outputs, registry: Registry) -> Result:
     return results.result(registry.upload(Path(found.model_data), job), folder)
 
 
-def judge(which: str, env: str, state: str, reason: str) -> None:
+def judge(*, release: str, env: str, state: str, reason: str, dry_run: bool, as_json: bool) -> None:
     registry = Registry(outputs.read("platform", env))
-    release = registry.set_state(registry.find(which), state, reason)
-    click.echo(f"release {release.number} is {release.state}")
+    found = registry.find(release)
+    if not dry_run:
+        found = registry.set_state(found, state, reason)
+    if as_json:
+        click.echo(json.dumps(described(found) | {"dry_run": dry_run}))
+        return
+    click.echo(f"release {found.number} {'would be' if dry_run else 'is'} {state}")
 
 
 def serving(platform: Outputs) -> int | None:

@@ -68,6 +68,8 @@ def read(root: str, env: str = "dev") -> Outputs:
     file = os.environ.get("KENNEL_OUTPUTS")
     found = _of_file(Path(file), root) if file else _of_terraform(root, env)
     outputs = Outputs(root, {name: _plain(value) for name, value in found.items()})
+    if emulated := os.environ.get("AWS_ENDPOINT_URL_EXECUTE_API"):
+        _answer_at(emulated, outputs.values)
     if not outputs.values:
         raise UserError(
             f"{root} is not applied: run `make plan apply STACK={root} ENV={env}`, or name a file "
@@ -79,6 +81,15 @@ def read(root: str, env: str = "dev") -> Outputs:
 def _plain(value: Any) -> Any:
     described = isinstance(value, dict) and "value" in value and value.keys() <= DESCRIPTION
     return value["value"] if described else value
+
+
+def _answer_at(emulated: str, values: dict[str, Any]) -> None:
+    """The API where `kennel local` serves it: Terraform's own address says amazonaws.com."""
+    from kennel.local.up import local_api  # noqa: PLC0415 - only there
+
+    url = str(values.get("predict_url", ""))
+    if ".execute-api." in url:
+        values["predict_url"] = f"{local_api(emulated, url)}/v1/predict"
 
 
 DESCRIPTION = {"sensitive", "type", "value"}

@@ -203,4 +203,5 @@ def on_this_machine(wish: Wish, plan: Plan) -> dict[str, Any]:
     if trials.best(ended) is None:
         reason = trials.complaint(ended)
         raise Failed(f"{found.name} has no result: {reason}; see .kennel/jobs/*/trainer.log")
+    console.print(f"  a release of the best: `kennel models add {outcome['best']['name']}`")
     return outcome

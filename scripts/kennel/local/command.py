@@ -130,18 +130,24 @@ def down(account: Account, *, keep: bool) -> None:
 @local.command()
 @click.pass_obj
 def env(account: Account) -> None:
-    """Print what points the AWS CLI, boto3 and Terraform at the account: eval "$(...)"."""
+    """Print what points the AWS CLI, boto3 and Terraform at the account: eval "$(...)".
+
+    The verbs then work on what `kennel local up` has put into it; in one that was started with
+    --bare, on the stacks that you apply to it from terraform/, as on AWS.
+    """
     from kennel.local.terraform import environment  # noqa: PLC0415 - only here
 
     running = account.running()
     if running is None:
         raise UserError("the account does not run: start it with kennel local up")
-    settings = environment(running["address"], running["region"]) | {"KENNEL_ENV": "local"}
+    settings = environment(running["address"], running["region"])
+    settings["AWS_ENDPOINT_URL_EXECUTE_API"] = running["api"]
     outputs = account.home.absolute() / "outputs.json"
     if outputs.exists():
-        settings["KENNEL_OUTPUTS"] = str(outputs)
+        settings |= {"KENNEL_ENV": "local", "KENNEL_OUTPUTS": str(outputs)}
+    unset = [*UNSET, *({"KENNEL_ENV", "KENNEL_OUTPUTS"} - settings.keys())]
     click.echo("\n".join(f"export {name}={shlex.quote(text)}" for name, text in settings.items()))
-    click.echo(f"unset {' '.join(UNSET)}")
+    click.echo(f"unset {' '.join(sorted(unset))}")
 
 
 def step(number: str, title: str, do: Any) -> Any:

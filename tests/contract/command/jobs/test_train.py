@@ -88,6 +88,8 @@ def test_a_release_is_looked_at_judged_and_made_once(
     refused = account.kennel("deploy", "1", code=1)
     assert "release 1 is pending" in refused.stderr
     assert "kennel models approve 1" in refused.stderr
+    tried = account.json("models", "approve", "1", "--dry-run")
+    assert (tried["dry_run"], tried["state"]) == (True, "pending")
     assert "approved" in account.kennel("models", "approve", "1", "--reason", "seen").stdout
     assert account.json("models", "show", "approved")["state"] == "approved"
     again = account.json("jobs", "attach", trained["name"])
@@ -187,6 +189,7 @@ def test_a_watcher_comes_and_goes_and_the_job_stays_until_it_is_stopped(
     assert second.stderr
     first_lines = [next(second.stderr) for _ in range(6)]
     assert any("epoch   1/400" in line for line in first_lines), "the log comes from its start"
+    assert account.json("jobs", "stop", name, "--dry-run")["stopping"]
     assert "stopping" in account.kennel("jobs", "stop", name).stdout
     _, said = second.communicate(timeout=60)
     assert second.returncode == 3

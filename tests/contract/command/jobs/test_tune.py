@@ -65,6 +65,8 @@ def stand_in(tmp_path: Path) -> Path:
 def check(outcome: dict[str, Any], home: Path) -> None:
     assert outcome["best"]["values"]["rate"] == "0.12"
     assert outcome["best"]["objective"] == pytest.approx(0.98)
+    [failed] = [each for each in outcome["trials"] if each["state"] == "Failed"]
+    assert failed["reason"].endswith("the loss is not a number")
     states = {each["values"]["rate"]: each["state"] for each in outcome["trials"]}
     assert states == {"0.12": "Completed", "0.5": "Completed", "0.9": "Failed"}
     page = (home / outcome["picture"]).read_text()
@@ -96,7 +98,12 @@ def test_the_same_search_here(account: Account, stand_in: Path) -> None:
     (stand_in / "pictures").mkdir()
     here = Account(account.aws, stand_in, environment=account.environment)
     done = here.kennel("tune", "ranges.yaml", "pictures", "--where", "local", "--json")
-    check(json.loads(done.stdout), stand_in)
+    outcome = json.loads(done.stdout)
+    check(outcome, stand_in)
+    best = outcome["best"]["name"]
+    assert f"kennel models add {best}" in done.stderr
+    assert account.json("models", "add", best, "--dry-run")["job"] == best
+    assert here.json("models", "add", best)["facts"]["job"] == best
     listed = here.json("jobs", "list", "--local")["jobs"]
     assert sorted(each["state"] for each in listed) == ["Completed", "Completed", "Failed"]
 
@@ -143,6 +150,16 @@ def wait_for_ended(home: Path, count: int) -> list[Path]:
             return found
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_search_without_a_result_says_what_the_containers_said(
+    account: Account, stand_in: Path
+) -> None:
+    (stand_in / "pictures").mkdir()
+    (stand_in / "ranges.yaml").write_text("strategy: grid\nranges: {rate: [0.9]}\n")
+    here = Account(account.aws, stand_in, environment=account.environment)
+    failed = here.kennel("tune", "ranges.yaml", "pictures", "--where", "local", code=3)
+    assert "has no result: the loss is not a number; see" in failed.stderr
 
 
 def test_a_dry_run_asks_for_nothing(account: Account, dogs: str, stand_in: Path) -> None:

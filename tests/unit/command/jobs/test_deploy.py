@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from kennel import smoke
 from kennel.deploy import carry_out
@@ -73,6 +74,15 @@ def test_a_failure_of_the_way_back_is_not_hidden() -> None:
     stand = Stand(bad={1, 2})
     with pytest.raises(Failed, match="going back to release 1 failed too"):
         run(stand, deployment(2), deployment(1))
+
+
+def test_a_network_that_is_gone_does_not_hide_what_has_failed() -> None:
+    class Gone(Stand):
+        def add(self, record: Deployment) -> None:
+            raise EndpointConnectionError(endpoint_url=f"https://s3/{record.release}")
+
+    with pytest.raises(Failed, match=r"release 2 failed: the API says .*could not be recorded"):
+        run(Gone(bad={2}), deployment(2), deployment(1))
 
 
 def test_a_release_that_serves_already_and_fails_is_not_replaced_by_itself() -> None:

@@ -1,0 +1,73 @@
+"""A network that goes in the middle: what runs on AWS goes on, and the verb with it."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
+from kennel import batch, tune
+from kennel.network import PATIENCE, outlasting
+
+LOST = EndpointConnectionError(endpoint_url="https://sagemaker")
+SLOW = ReadTimeoutError(endpoint_url="https://sagemaker")
+
+
+class Answers:
+    """Of a service, one after the other; an exception among them is raised."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.left = list(answers)
+
+    def __call__(self, **_: Any) -> Any:
+        answer = self.left.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_it_is_tried_ever_more_seldom_and_said() -> None:
+    said, slept = list[str](), list[float]()
+    answer = outlasting(Answers(LOST, SLOW, LOST, LOST, "there"), said.append, slept.append, 5.0)
+    assert answer == "there"
+    assert slept == [10, 20, 30, 30]
+    assert said[1].startswith("network lost (ReadTimeoutError)")
+
+
+def test_after_an_hour_it_is_given_up_and_a_refusal_at_once() -> None:
+    slept = list[float]()
+    with pytest.raises(EndpointConnectionError):
+        outlasting(Answers(*[LOST] * 200), lambda _: None, slept.append, 5.0)
+    assert PATIENCE - 60 < sum(slept) <= PATIENCE
+    refusal = ClientError({"Error": {"Code": "ExpiredToken"}}, "DescribeTrainingJob")
+    with pytest.raises(ClientError):
+        outlasting(Answers(refusal), lambda _: None, slept.append, 5.0)
+
+
+def test_a_search_is_watched_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Job:
+        describe = Answers(LOST, SLOW, {"HyperParameterTuningJobStatus": "Completed"})
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    found = tune.watch(Job())  # type: ignore[arg-type]
+    assert found["HyperParameterTuningJobStatus"] == "Completed"
+
+
+def test_a_batch_is_watched_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = {
+        "TransformInput": {"DataSource": {"S3DataSource": {"S3Uri": "s3://data/dogs/"}}},
+        "TransformOutput": {"S3OutputPath": "s3://models/batch"},
+    }
+    going, done = ({**job, "TransformJobStatus": each} for each in ("InProgress", "Completed"))
+
+    class SageMaker:
+        describe_transform_job = Answers(going, LOST, going, SLOW, done)
+
+    class S3:
+        def get_paginator(self, _: str) -> "S3":
+            return self
+
+        def paginate(self, **_: str) -> list[dict[str, Any]]:
+            return [{"Contents": [{"Key": "dogs/a.jpg", "Size": 1}]}]
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert batch.follow("job", SageMaker(), S3())["TransformJobStatus"] == "Completed"
