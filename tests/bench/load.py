@@ -1,7 +1,7 @@
 """Clients that measure a server on loopback: closed loops for its peak, open ones for the rest."""
 
-import http.client
 import random
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -32,29 +32,56 @@ class Outcome:
 
 
 class Client:
-    """One keep-alive connection; the standard library's client costs the least here."""
+    """One keep-alive connection that costs next to nothing: it shares the server's processors."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
-        self._path = parts.path
-        self._connection = http.client.HTTPConnection(parts.netloc, timeout=70)
+        self._address = parts.hostname or "", parts.port or 80
+        self._head = (
+            f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            "Content-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n"
+        )
+        self._socket: socket.socket | None = None
 
     def post(self, body: bytes) -> int:
-        headers = {"Content-Type": "image/jpeg"}
+        """The status of the answer, which has a Content-Length, as those of all servers here."""
+        if not self._socket:
+            self._socket = socket.create_connection(self._address, timeout=70)
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            self._connection.request("POST", self._path, body, headers)
-            answer = self._connection.getresponse()
-            answer.read()
-        except OSError:
-            self._connection.close()
+            self._socket.sendall((self._head % len(body)).encode() + body)
+            received = self._some()
+            while b"\r\n\r\n" not in received:
+                received += self._some()
+            head, _, rest = received.partition(b"\r\n\r\n")
+            fields = head.lower()
+            length = int(fields.partition(b"\r\ncontent-length:")[2].split(b"\r\n", 1)[0])
+            while len(rest) < length:
+                rest += self._some()
+        except (OSError, ValueError):
+            self.close()
             raise
-        return answer.status
+        if b"\r\nconnection: close" in fields:
+            self.close()
+        return int(head.split(b" ", 2)[1])
+
+    def close(self) -> None:
+        if self._socket:
+            self._socket.close()
+        self._socket = None
+
+    def _some(self) -> bytes:
+        assert self._socket
+        content = self._socket.recv(65536)
+        if not content:
+            raise ConnectionResetError("the server closed the connection before it answered")
+        return content
 
 
 def record(outcome: Outcome, client: Client, body: bytes, due: float) -> None:
     try:
         status = client.post(body)
-    except (OSError, http.client.HTTPException):
+    except (OSError, ValueError):
         outcome.lost += 1
         return
     (outcome.served if status == 200 else outcome.refused).append(time.perf_counter() - due)

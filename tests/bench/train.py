@@ -28,8 +28,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from trainer import cpu
-
 CLASSES, OTHERS = 4, 6  # to measure with, and for the backbone to learn from
 TRAIN, VALID, TEST = 64, 16, 1  # pictures of each class
 EPOCHS = 5
@@ -52,7 +50,6 @@ LIMITS = {"full_vs_synthetic": 0.95, "head_speedup": 10.0, "two_process_ratio": 
 
 
 def main() -> int:
-    cpu.avoid_broken_amx()
     with tempfile.TemporaryDirectory(prefix="kennel-bench-") as folder:
         start = kept_backbone()
         known = start.exists()

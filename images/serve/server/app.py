@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -57,7 +58,10 @@ def create(settings: Settings, pipeline: Pipeline) -> Starlette:
         except Exception as error:  # noqa: BLE001 - of whatever went wrong, the client learns this
             response = problem(error, request_id)
         response.headers["X-Request-Id"] = request_id
-        record(response.status_code, request_id, stages, time.monotonic() - began)
+        # Once the answer is on its way: no client waits for our log.
+        response.background = BackgroundTask(
+            record, response.status_code, request_id, stages, time.monotonic() - began
+        )
         return response
 
     async def answer(request: Request, stages: Stages) -> Response:
@@ -168,7 +172,7 @@ def problem(error: Exception, request_id: str) -> Response:
     return response
 
 
-def record(status: int, request_id: str, stages: Stages, seconds: float) -> None:
+async def record(status: int, request_id: str, stages: Stages, seconds: float) -> None:
     """One line and the counters for a request; nothing of its content."""
     metrics.requests.labels(status).inc()
     spent = {name: round(value, 2) for name, value in asdict(stages).items()}

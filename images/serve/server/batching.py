@@ -5,6 +5,7 @@ waits by the time an engine is free. What nobody waits for any more is dropped b
 anything.
 """
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -35,8 +36,8 @@ class Batch(Generic[T, K]):
 
 
 class Queue(Generic[T, K]):
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, streams: int = 1) -> None:
+        self._most, self._streams = most, streams
         self._waiting: deque[Waiting[T, K]] = deque()
 
     def __len__(self) -> int:
@@ -46,9 +47,11 @@ class Queue(Generic[T, K]):
         self._waiting.append(entry)
 
     def take(self, now: float) -> Batch[T, K]:
-        """The longest waiting, at most a batch of them, without those who left or came too late."""
+        """The longest waiting, without those who left or came too late: this stream's share of all
+        that wait, and at most a batch."""
         batch: Batch[T, K] = Batch([], [])
-        while self._waiting and len(batch.entries) < self._most:
+        share = min(self._most, math.ceil(len(self._waiting) / self._streams))
+        while self._waiting and len(batch.entries) < share:
             entry = self._waiting.popleft()
             if entry.ticket.done():
                 continue

@@ -3,7 +3,6 @@
 All are the processor or GPU of this machine, the image, the manifest and the settings.
 """
 
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +12,6 @@ from server import artifact, cpu
 from server.artifact import Artifact
 from server.errors import StartError
 from server.settings import Settings
-
-GPU = Path("/dev/nvidiactl")
 
 
 class Engine(Protocol):
@@ -27,7 +24,7 @@ class Engine(Protocol):
 
 
 def start(settings: Settings) -> tuple[Artifact, Engine]:
-    if settings.engine == "torch" or (settings.engine == "auto" and GPU.exists()):
+    if settings.engine == "torch":
         return with_torch(settings)
     return with_openvino(settings)
 

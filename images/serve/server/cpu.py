@@ -66,8 +66,3 @@ def entry(name: str, information: Path) -> str:
     except OSError:
         return ""
     return found[1].strip() if found else ""
-
-
-def streams() -> int:
-    """Batches at a time: one for up to 4 cores, as a stream scales well that far."""
-    return max(1, whole_cores() // 4)

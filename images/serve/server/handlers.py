@@ -55,6 +55,9 @@ class Handler:
                 "so that reading one request can overlap with predicting another"
             )
         self._predict_batch = self._beside("predict_batch_fn", "predict_fn")
+        output_fn = getattr(self._find("output_fn"), "__func__", None)
+        # Of ours it is known; a user's may take its time.
+        self.encodes_at_once = output_fn is Classifier.default_output_fn
         self._takes_text = not isinstance(base, Classifier) or self._has("input_fn")
         context = Context({}, str(folder))
         self._model = model_fn(str(folder), context)

@@ -21,12 +21,15 @@ warnings.filterwarnings("ignore", module="PIL")
 def decode(content: bytes, resize: int, size: int) -> NDArray[np.uint8]:
     """The middle of the upright picture: short side to `resize`, then a square of `size`, RGB."""
     picture = upright_rgb(content, resize)
+    wide, high = picture.size
     scale = resize / min(picture.size)
     width, height = (max(resize, round(side * scale)) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     edge = (resize - size) // 2
     left, top = (width - resize) // 2 + edge, (height - resize) // 2 + edge
-    return np.asarray(picture.crop((left, top, left + size, top + size)))
+    # As if all of it were resized and then cut; only what is kept is computed.
+    across, down = wide / width, high / height
+    box = (left * across, top * down, (left + size) * across, (top + size) * down)
+    return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
 def upright_rgb(content: bytes, resize: int) -> Image.Image:
@@ -44,7 +47,9 @@ def upright_rgb(content: bytes, resize: int) -> Image.Image:
         raise Unsupported("the picture is animated: send a single frame")
     try:
         shrink(picture, resize)
-        return eight_bit(ImageOps.exif_transpose(picture)).convert("RGB")
+        ImageOps.exif_transpose(picture, in_place=True)
+        picture = eight_bit(picture)
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     except Exception as error:
         raise damaged(error) from error
 

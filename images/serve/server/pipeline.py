@@ -18,11 +18,15 @@ BEYOND_HELP = 5  # failures in a row
 
 
 class Handler(Protocol):
-    """What happens to requests; each function is called from threads of its own."""
+    """What happens to requests; decode and predict are called from threads of their own."""
 
     @property
     def batches(self) -> bool:
         """Whether predict takes more than one at a time."""
+
+    @property
+    def encodes_at_once(self) -> bool:
+        """Whether encode takes less time than to have a thread do it."""
 
     @property
     def example(self) -> Any | None:
@@ -72,7 +76,7 @@ class Pipeline:
         self._encoder = ThreadPoolExecutor(1, "encode")
         self._free = settings.streams
         self._queue: Queue[tuple[Any, Stages, float], asyncio.Future[Any]]
-        self._queue = Queue(settings.most_batch if handler.batches else 1)
+        self._queue = Queue(settings.most_batch if handler.batches else 1, settings.streams)
         self._running: set[asyncio.Task[None]] = set()
         self.health = Health()
         self.broken = asyncio.Event()
@@ -98,7 +102,10 @@ class Pipeline:
     async def _encoded(self, prediction: Any, invocation: Invocation, stages: Stages) -> Reply:
         began, loop = time.monotonic(), asyncio.get_running_loop()
         encode = self._handler.encode
-        reply = await loop.run_in_executor(self._encoder, encode, prediction, invocation)
+        if self._handler.encodes_at_once:
+            reply = encode(prediction, invocation)
+        else:
+            reply = await loop.run_in_executor(self._encoder, encode, prediction, invocation)
         stages.encode = (time.monotonic() - began) * 1000
         return reply
 

@@ -13,6 +13,7 @@ from server.errors import StartError
 INVOKE_ENDPOINT_BYTES = 6_291_456  # what InvokeEndpoint lets through
 MEGABYTE = 1024 * 1024
 ENGINES = ("auto", "openvino", "torch")
+GPU = Path("/dev/nvidiactl")
 PRECISIONS = ("auto", "int8", "bf16", "fp32")
 
 
@@ -56,6 +57,9 @@ class Settings:
                 raise StartError(f"{name} is {value!r}: it can be {' or '.join(values)}")
             return value
 
+        engine = one_of("KENNEL_ENGINE", ENGINES)
+        if engine == "auto":
+            engine = "torch" if GPU.exists() else "openvino"
         cores = cpu.whole_cores()
         handler = text("KENNEL_HANDLER", "")
         batch = text("SAGEMAKER_BATCH", "false").lower() == "true"
@@ -68,7 +72,7 @@ class Settings:
         return cls(
             model=Path(environment.get("KENNEL_ML_ROOT", "/opt/ml"), "model"),
             handler=handler,
-            engine=one_of("KENNEL_ENGINE", ENGINES),
+            engine=engine,
             precision=one_of("KENNEL_PRECISION", PRECISIONS),
             # The image sets 0.0.0.0, because SageMaker calls from outside the container.
             host=environment.get("KENNEL_HOST", "127.0.0.1"),
@@ -85,6 +89,7 @@ class Settings:
             seconds=number("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", 55, 1, 3600),
             patience=number("KENNEL_PATIENCE_SECONDS", 15, 1, 3600),
             decoders=number("KENNEL_DECODERS", cores, 1, 256),
-            # A handler of a user's was written for one request at a time.
-            streams=number("KENNEL_STREAMS", 1 if handler else cpu.streams(), 1, 256),
+            # A handler of a user's was written for one request at a time; torch shares a batch
+            # among all cores by itself.
+            streams=number("KENNEL_STREAMS", 1 if handler or engine == "torch" else cores, 1, 256),
         )

@@ -1,5 +1,6 @@
 """The engines agree: the same scores from the same artifact, whichever runs it, and how exactly."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def test_bf16_is_near_and_never_what_one_gets_unasked(
     exact = OpenVino(model, streams=1)
     rounded = OpenVino(model, streams=1, bf16=True)
     hints = [
-        each._compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        each._wide.get_property("INFERENCE_PRECISION_HINT").to_string()
         for each in (exact, rounded)
     ]
     assert hints[0] == "f32"
@@ -70,3 +71,15 @@ def test_a_precision_that_the_model_does_not_allow_is_refused(model: Path) -> No
         choice.start(settings(model, precision="int8"))
     with pytest.raises(StartError, match="torch engine does not have"):
         choice.start(settings(model, precision="int8", engine="torch"))
+
+
+def test_batches_beside_each_other_get_the_scores_that_each_gets_alone(
+    trained: Path, batch: NDArray[np.uint8]
+) -> None:
+    engine = OpenVino(artifact.load(trained / "model"), streams=2)
+    pictures = [batch[place : place + 1] for place in range(len(batch))]
+    alone = [engine.infer(each) for each in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        beside = list(pool.map(engine.infer, pictures * 20))
+    np.testing.assert_allclose(np.stack(beside), np.stack(alone * 20), atol=1e-4)
+    assert engine._running == 0

@@ -39,6 +39,18 @@ def test_the_longest_waiting_come_first_and_no_more_than_a_batch() -> None:
     assert taken(made) == []
 
 
+def test_streams_share_what_waits() -> None:
+    made: Queue[str, Ticket] = Queue(most=4, streams=2)
+    for name in "abcde":
+        made.add(entry(name))
+    assert taken(made) == ["a", "b", "c"]
+    assert taken(made) == ["d"]
+    assert taken(made) == ["e"]
+    for name in "abcdefghijkl":
+        made.add(entry(name))
+    assert taken(made) == ["a", "b", "c", "d"]
+
+
 def test_those_who_left_take_no_place_in_a_batch() -> None:
     made = queue(entry("a", gone=True), entry("b"), entry("c", gone=True), entry("d"), entry("e"))
     assert taken(made) == ["b", "d", "e"]

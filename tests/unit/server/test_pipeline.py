@@ -31,6 +31,7 @@ class Handler:
     def __init__(self, behave: Callable[[Sequence[str]], None] = lambda _: None) -> None:
         self.behave = behave
         self.batches = True
+        self.encodes_at_once = False
         self.decoded: list[str] = []
         self.sizes: list[int] = []
 
