@@ -94,8 +94,9 @@ def proxied(function: Invokes, form: Form) -> Integrate:
         except TooLarge as error:
             raise Refused("REQUEST_TOO_LARGE", f"{error}: send a smaller picture") from error
         except Throttled as error:
-            message = "too many requests: slow down"
-            raise Refused("THROTTLED", message, {"Retry-After": "1"}) from error
+            # As API Gateway has it, which does not pass Lambda's 429 on.
+            message = "the function runs as many requests as it may"
+            raise Refused("INTEGRATION_FAILURE", message) from error
         except TookTooLong as error:
             message = "the function did not answer in time"
             raise Refused("INTEGRATION_TIMEOUT", message) from error

@@ -295,11 +295,12 @@ def test_without_permission_api_gateway_may_not_call(aws: Aws, shop: Deployed) -
     assert shop.call("GET", "/things/a").status_code == 200
 
 
-def test_throttled_functions_are_a_failed_integration(aws: Aws, shop: Deployed) -> None:
+def test_a_throttled_function_is_the_apis_own_error(aws: Aws, shop: Deployed) -> None:
     lambda_ = aws.client("lambda")
     lambda_.put_function_concurrency(FunctionName=shop.function, ReservedConcurrentExecutions=0)
     try:
-        assert shop.call("GET", "/things/a").status_code == 502
+        answer = shop.call("GET", "/things/a")
+        assert (answer.status_code, answer.json()) == (500, {"message": "Internal server error"})
     finally:
         lambda_.delete_function_concurrency(FunctionName=shop.function)
 

@@ -17,7 +17,7 @@ from kennel.local.aws.house import House
 from kennel.local.aws.refusing import parameter
 from kennel.local.aws.roles import listed
 from kennel.local.description import Operation
-from kennel.local.function import FunctionError, TookTooLong, event_in_bytes, result_of
+from kennel.local.function import TookTooLong, event_in_bytes, result_of
 from kennel.local.proxy import Form
 from kennel.local.refusals import Refused
 from kennel.local.stage import SECONDS, Integrate, proxied
@@ -76,7 +76,9 @@ class Uploaded:
         except TimeoutError:
             raise TookTooLong(f"no answer within {self._seconds:g} seconds") from None
         except Throttled as throttled:
-            raise FunctionError(f"Lambda invocation failed with status 429: {throttled}") from None
+            message = f"Lambda invocation failed with status 429: {throttled}"
+            # Unlike a failure while it runs, 500 where the API itself sets nothing for the kind.
+            raise Refused("INTEGRATION_FAILURE", message, status=500) from None
         return result_of(outcome.body, failed=outcome.failed)
 
     def _check_permission(self) -> None:
