@@ -7,9 +7,12 @@ from typing import Any
 
 import botocore.session
 import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
-from tests.contract.local.conftest import Aws
+from kennel.local.runtime import MOST_BYTES
+from tests.contract.local.conftest import QUICK, Aws
 from tests.contract.local.releases import Releases
 from tests.contract.local.workload import program
 
@@ -111,6 +114,47 @@ def test_autoscaling_answers_in_the_shapes_of_the_api(aws: Aws) -> None:
     assert {name: found for name, found in scaling.found.items() if found} == {}
 
 
+def bounds(shape: Shape, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Numbers just outside what a model allows, by the names that lead to them."""
+    if isinstance(shape, StructureShape):
+        for name, member in shape.members.items():
+            yield from bounds(member, (*path, name))
+    elif shape.type_name == "integer":
+        if "min" in shape.metadata:
+            yield path, shape.metadata["min"] - 1
+        if "max" in shape.metadata:
+            yield path, shape.metadata["max"] + 1
+
+
+def model_of(service: str) -> Any:
+    return botocore.session.get_session().get_service_model(service)
+
+
+def test_numbers_outside_the_documented_limits_are_refused(aws: Aws) -> None:
+    sagemaker = aws.client("sagemaker", QUICK.merge(Config(parameter_validation=False)))
+    deployment = model_of("sagemaker").shape_for("DeploymentConfig")
+    tried = list(bounds(deployment))
+    assert len(tried) > 10
+    for path, number in tried:
+        value: Any = number
+        for name in reversed(path):
+            value = {name: value}
+        named = "".join(f"[.]{name[0].lower()}{name[1:]}" for name in path)
+        with pytest.raises(ClientError, match=f"Value '{number}' at 'deploymentConfig{named}'"):
+            sagemaker.update_endpoint(
+                EndpointName="any", EndpointConfigName="any", DeploymentConfig=value
+            )
+
+
+def test_an_invocations_limit_is_that_of_the_api() -> None:
+    assert model_of("sagemaker-runtime").shape_for("BodyBlob").metadata["max"] == MOST_BYTES
+
+
+def test_every_instance_type_of_the_api_is_taken(releases: Releases) -> None:
+    for name in model_of("sagemaker").shape_for("ProductionVariantInstanceType").enum[::40]:
+        releases.config({"InstanceType": name})
+
+
 @pytest.mark.parametrize(
     ("service", "operations"),
     [
@@ -120,5 +164,4 @@ def test_autoscaling_answers_in_the_shapes_of_the_api(aws: Aws) -> None:
     ],
 )
 def test_what_was_added_exists(service: str, operations: list[str]) -> None:
-    model = botocore.session.get_session().get_service_model(service)
-    assert set(operations) <= set(model.operation_names)
+    assert set(operations) <= set(model_of(service).operation_names)

@@ -190,7 +190,7 @@ def test_an_update_keeps_the_count_if_it_is_asked_to(releases: Releases, live: s
     ("routing", "message"),
     [
         ({"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 60}}, "CanarySize"),
-        ({"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 3600 + 1}, "WaitIntervalInSeconds"),
+        ({"Type": "LINEAR", "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 5}}, "Linear"),
     ],
 )
 def test_a_deployment_outside_the_ranges_is_refused(

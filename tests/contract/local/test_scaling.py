@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.contract.local.conftest import Aws
 from tests.contract.local.releases import Releases, load
+from tests.contract.local.workload import wait_until
 
 TARGET = {
     "ServiceNamespace": "sagemaker",
@@ -16,6 +17,11 @@ TARGET = {
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
 KIND = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
+
+
+@pytest.fixture(scope="module")
+def releases(aws: Aws, trained: Path) -> Releases:
+    return Releases(aws, trained / "model")
 
 
 def wait_for_count(releases: Releases, count: int, seconds: float) -> dict[str, Any]:
@@ -30,9 +36,8 @@ def wait_for_count(releases: Releases, count: int, seconds: float) -> dict[str, 
 
 
 def test_load_adds_instances_up_to_the_limit_and_silence_takes_them_away(
-    aws: Aws, trained: Path, pictures: Path
+    aws: Aws, releases: Releases, pictures: Path
 ) -> None:
-    releases = Releases(aws, trained / "model")
     scaling = aws.client("application-autoscaling")
     releases.endpoint("busy", {"RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}})
     arn = scaling.register_scalable_target(
@@ -80,4 +85,48 @@ def test_what_does_not_exist_cannot_be_registered(aws: Aws) -> None:
     with pytest.raises(ClientError, match="does not exist"):
         aws.client("application-autoscaling").register_scalable_target(
             **TARGET | {"ResourceId": "endpoint/nobody/variant/live"}, MinCapacity=1, MaxCapacity=2
+        )
+
+
+def test_a_schedule_changes_the_limits_and_with_them_the_count(aws: Aws, trained: Path) -> None:
+    releases, scaling = Releases(aws, trained / "model"), aws.client("application-autoscaling")
+    target = TARGET | {"ResourceId": "endpoint/planned/variant/live"}
+    releases.endpoint("planned")
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=1)
+    for wrong in ("cron(0 7 * * * *)", "at dawn"):
+        with pytest.raises(ClientError, match="Schedule"):
+            scaling.put_scheduled_action(**target, ScheduledActionName="no", Schedule=wrong)
+    scaling.put_scheduled_action(
+        **target,
+        ScheduledActionName="morning",
+        Schedule="rate(1 minute)",
+        ScalableTargetAction={"MinCapacity": 2, "MaxCapacity": 3},
+    )
+
+    def count() -> int:
+        return int(releases.describe("planned")["ProductionVariants"][0]["CurrentInstanceCount"])
+
+    wait_until(lambda: count() == 2)
+    [found] = scaling.describe_scalable_targets(
+        ServiceNamespace="sagemaker", ResourceIds=[target["ResourceId"]]
+    )["ScalableTargets"]
+    assert (found["MinCapacity"], found["MaxCapacity"]) == (2, 3)
+    told = scaling.describe_scaling_activities(
+        ServiceNamespace="sagemaker", ResourceId=target["ResourceId"]
+    )["ScalingActivities"]
+    assert "scheduled action name morning was triggered" in [each["Cause"] for each in told]
+    releases.sagemaker.delete_endpoint(EndpointName="planned")
+
+
+def test_metrics_that_are_not_measured_cannot_be_tracked(aws: Aws) -> None:
+    custom = {"MetricName": "Load", "Namespace": "Ours", "Statistic": "Average"}
+    with pytest.raises(ClientError, match="local AWS tracks SageMakerVariant"):
+        aws.client("application-autoscaling").put_scaling_policy(
+            **TARGET,
+            PolicyName="custom",
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={
+                "TargetValue": 1,
+                "CustomizedMetricSpecification": custom,
+            },
         )

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from kennel.local.aws import invocations
-from kennel.local.aws.fleet import Instance
-from kennel.local.aws.invocations import Reply, TooLong, forward
+from kennel.local.aws.instance import Instance
+from kennel.local.aws.invocations import Invocations, Reply, TooLong, forward
+from kennel.local.usage import Throttle
 
 
 class Slow(BaseHTTPRequestHandler):
@@ -75,3 +76,18 @@ def test_so_does_an_answer_that_trickles(instance: Instance) -> None:
     with pytest.raises(TooLong):
         forward(instance, {}, b"3 30")  # never silent for half a second
     assert time.monotonic() - began < 2
+
+
+def test_calls_beyond_the_accounts_quota_are_throttled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(invocations, "QUOTA", Throttle(rate=0.001, burst=2))
+    calls = Invocations(Nobody(), captures=None)  # type: ignore[arg-type]
+    answers = [calls.invoke("nobody", {}, b"") for _ in range(4)]
+    kinds = [headers["x-amzn-errortype"] for _, headers, _ in answers]
+    assert kinds == ["ValidationError"] * 2 + ["ThrottlingException"] * 2
+
+
+class Nobody(list[None]):
+    """No endpoints."""
+
+    class house:  # noqa: N801 - an attribute of the real one
+        account = "123456789012"

@@ -1,33 +1,19 @@
-"""The instances of one endpoint configuration: started, asked how they are, chosen, drained."""
+"""The instances of one endpoint configuration: started, chosen, replaced, drained."""
 
 import logging
 import random
-import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import httpx
 
 from kennel.errors import UserError
-from kennel.local.aws.artifacts import Artifacts, Unavailable
-from kennel.local.aws.joblog import Tail
-
-if TYPE_CHECKING:
-    from kennel.local.aws.runner import Runner, Running
+from kennel.local.aws.artifacts import Unavailable
+from kennel.local.aws.instance import Ground, Instance, ending, stop_all, wait_until
+from kennel.local.aws.specs import FleetSpec, VariantSpec
 
 LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
-PING_SECONDS = 2.0
-STARTUP_SECONDS = 480.0  # real seconds until a container must answer pings
-STOP_SECONDS = 30.0  # from SIGTERM to SIGKILL
-ANSWER_SECONDS = 60.0
 log = logging.getLogger("kennel.fleet")
 
 
@@ -41,87 +27,6 @@ class NoInstance(Exception):
 
 class AllBusy(Exception):
     """A serverless variant runs as many requests as it may."""
-
-
-@dataclass(frozen=True)
-class VariantSpec:
-    """A production variant with its model's container, as they were when it was deployed."""
-
-    name: str
-    model: str
-    image: str
-    model_data: str
-    count: int
-    environment: dict[str, str] = field(default_factory=dict)
-    instance_type: str = "ml.c6i.xlarge"
-    isolated: bool = True
-    max_concurrency: int | None = None  # serverless
-    routing: str = "RANDOM"
-    startup_seconds: float = STARTUP_SECONDS
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class FleetSpec:
-    endpoint: str
-    config: str
-    variants: tuple[VariantSpec, ...]
-
-    def document(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def of(cls, document: dict[str, Any]) -> Self:
-        variants = tuple(VariantSpec(**each) for each in document["variants"])
-        return cls(document["endpoint"], document["config"], variants)
-
-
-@dataclass(frozen=True)
-class Ground:
-    """What instances stand on."""
-
-    runner: "Runner"
-    artifacts: Artifacts
-    roots: Path
-    write: Callable[[str, str, list[str]], None]  # endpoint, stream, lines of a container's log
-
-
-class Instance:
-    """One container behind the endpoint."""
-
-    def __init__(self, running: "Running", root: Path, write: Callable[[list[str]], None]) -> None:
-        self.running = running
-        self.root = root
-        self._tail, self._write = Tail(running.log), write
-        self.outstanding = 0
-        self.client = httpx.Client(
-            base_url=running.address,
-            timeout=ANSWER_SECONDS,
-            trust_env=False,
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
-        )
-        for name in ("accept", "accept-encoding", "user-agent"):
-            del self.client.headers[name]  # SageMaker sends what the caller sent
-
-    def pings(self) -> bool:
-        with suppress(httpx.HTTPError):
-            return self.client.get("/ping", timeout=PING_SECONDS).status_code == 200
-        return False
-
-    def stop(self) -> None:
-        """Answer what was accepted, then SIGTERM, then SIGKILL."""
-        wait_until(lambda: not self.outstanding, ANSWER_SECONDS)
-        self.running.terminate()
-        if not wait_until(lambda: self.running.exit_code() is not None, STOP_SECONDS):
-            self.running.kill()
-        self.client.close()
-        self.tell(last=True)
-        remove(self.root)
-
-    def tell(self, *, last: bool = False) -> None:
-        """Send what the container has written since to CloudWatch."""
-        if lines := self._tail.lines(last=last):
-            self._write(lines)
 
 
 class Variant:
@@ -292,35 +197,3 @@ class Fleet:
         if not sum(weights):
             raise NoInstance("no variant has a weight above 0")
         return random.choices(variants, weights)[0]  # noqa: S311 - routing, not secrets
-
-
-def stop_all(instances: Sequence[Instance]) -> None:
-    if instances:
-        with ThreadPoolExecutor(max_workers=len(instances)) as pool:
-            list(pool.map(Instance.stop, instances))
-
-
-def wait_until(true: Callable[[], bool], seconds: float, every: float = 0.02) -> bool:
-    """Wait in real seconds; whether it became true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(every)
-    return True
-
-
-def ending(path: Path, code: int | None) -> str:
-    """What a person needs to know of a container that did not come up."""
-    lines = path.read_text(errors="replace").split("\n") if path.exists() else []
-    last = next((line for line in reversed(lines) if line.strip()), "")
-    how = f"It ended with exit code {code}" if code is not None else "It answered no ping"
-    return f"{how}; its log {path} ends with: {last[:400]}"
-
-
-def remove(root: Path) -> None:
-    """A folder with read-only folders in it."""
-    for path in root.rglob("*"):
-        if path.is_dir() and not path.is_symlink():
-            path.chmod(0o755)
-    shutil.rmtree(root, ignore_errors=True)

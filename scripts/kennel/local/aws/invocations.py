@@ -11,8 +11,11 @@ from typing import Any
 
 import httpx
 
+from kennel.local.aws.capture import Captures, Content
 from kennel.local.aws.endpoints import Endpoint, Endpoints
-from kennel.local.aws.fleet import AllBusy, Fleet, Instance, NoInstance, Variant
+from kennel.local.aws.fleet import AllBusy, Fleet, NoInstance, Variant
+from kennel.local.aws.instance import Instance
+from kennel.local.aws.lacking import check_call
 from kennel.local.aws.measures import Series
 from kennel.local.runtime import FORWARDED, MOST_BYTES
 from kennel.local.usage import Bucket, Throttle
@@ -42,13 +45,15 @@ class TooLarge(Exception):
 
 
 class Invocations:
-    def __init__(self, endpoints: Endpoints) -> None:
+    def __init__(self, endpoints: Endpoints, captures: Captures) -> None:
         self._endpoints = endpoints
+        self._captures = captures
         self._quota = Bucket(QUOTA, time.monotonic)
 
     def invoke(self, name: str, headers: Mapping[str, str], body: bytes) -> Answer:
         if not self._quota.take():
             return refusal(400, "ThrottlingException", "Rate exceeded")
+        check_call(headers)
         if len(body) > MOST_BYTES:
             return refusal(413, "ValidationError", f"the body has more than {MOST_BYTES} bytes")
         endpoint = {each.name: each for each in self._endpoints}.get(name)
@@ -91,7 +96,20 @@ class Invocations:
         self._measure(endpoint, fleet, variant, reply, seconds)
         if reply.status != 200:
             return model_error(reply, f"/aws/sagemaker/Endpoints/{endpoint.name}")
+        self._capture(fleet, variant, headers, body, reply)
         return 200, answer_headers(reply, variant), reply.content
+
+    def _capture(
+        self, fleet: Fleet, variant: Variant, headers: Mapping[str, str], body: bytes, reply: Reply
+    ) -> None:
+        if fleet.spec.capture:
+            self._captures.note(
+                fleet.spec.capture,
+                f"{fleet.spec.endpoint}/{variant.name}",
+                Content(headers.get("content-type", ""), body),
+                Content(reply.headers.get("content-type", ""), reply.content),
+                headers.get("x-amzn-sagemaker-inference-id"),
+            )
 
     def _measure(
         self, endpoint: Endpoint, fleet: Fleet, variant: Variant, reply: Reply, seconds: float

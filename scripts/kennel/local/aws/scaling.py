@@ -1,4 +1,4 @@
-"""Application autoscaling of endpoint variants: by target tracking, by steps, within limits.
+"""Application autoscaling of endpoint variants: by target tracking, steps, schedule, within limits.
 
 Target tracking is two alarms, as AWS makes them: over the target for three periods adds instances,
 under nine tenths of it for fifteen minutes takes some away.
@@ -18,6 +18,7 @@ from typing import Any
 from moto.applicationautoscaling.models import (
     FakeApplicationAutoscalingPolicy,
     FakeScalableTarget,
+    FakeScheduledAction,
     applicationautoscaling_backends,
 )
 from moto.cloudwatch.models import Alarm, cloudwatch_backends
@@ -28,6 +29,7 @@ from kennel.local.aws.endpoints import Endpoints
 from kennel.local.aws.fleet import Variant
 from kennel.local.aws.house import House
 from kennel.local.aws.registered import DIMENSION
+from kennel.local.aws.schedule import schedule_of
 
 COOLDOWN = 300.0
 LOW_SECONDS = 900
@@ -69,6 +71,7 @@ class Scaling:
         self._house, self._endpoints, self._alarms = house, endpoints, alarms
         self.activities: deque[Activity] = deque(maxlen=1000)
         self._past: dict[str, Past] = defaultdict(Past)
+        self._looked = house.clock.now()  # at the schedules
         self._lock = threading.Lock()
         alarms.listeners.append(self.on_alarm)
 
@@ -82,6 +85,22 @@ class Scaling:
             variant = self._variant(target.resource_id)
             if variant and within(target, variant.desired) != variant.desired:
                 self._set(target, variant, within(target, variant.desired), "limits changed")
+
+    def keep_schedules(self) -> None:
+        """Scheduled actions that are due set the limits of their target, for `keep_within`."""
+        after, self._looked = self._looked, self._house.clock.now()
+        for action in self._backend.scheduled_actions:
+            target = self._backend.targets.get(DIMENSION, {}).get(action.resource_id)
+            if target and due(action, after, self._looked) and not suspended(target, "Scheduled"):
+                self._limit(target, action)
+
+    def _limit(self, target: FakeScalableTarget, action: FakeScheduledAction) -> None:
+        limits: Any = action.scalable_target_action
+        target.update(limits.get("MinCapacity"), limits.get("MaxCapacity"), None)  # type: ignore[arg-type]
+        text = f"Setting min capacity to {target.min_capacity} and max to {target.max_capacity}"
+        cause = f"scheduled action name {action.scheduled_action_name} was triggered"
+        log.info("%s: %s (%s)", target.resource_id, text, cause)
+        self.activities.appendleft(Activity(target.resource_id, cause, text, time.time()))
 
     def on_alarm(self, alarm: Alarm) -> None:
         """An alarm that rings asks the policies that its actions name."""
@@ -107,7 +126,8 @@ class Scaling:
         else:
             pause = float(tracking.get("ScaleInCooldown", COOLDOWN))
             quiet = now >= past.in_at + pause and not tracking.get("DisableScaleIn")
-        if quiet and wanted != variant.desired:
+        way = "DynamicScalingOut" if wanted > variant.desired else "DynamicScalingIn"
+        if quiet and wanted != variant.desired and not suspended(target, way):
             self._set(target, variant, wanted, f"monitor alarm {alarm.name} in state ALARM")
 
     def _wanted(
@@ -146,6 +166,20 @@ class Scaling:
             if endpoint.name == name and endpoint.status == "InService":
                 return endpoint.fleet.variants.get(variant)
         return None
+
+
+def suspended(target: FakeScalableTarget, what: str) -> bool:
+    """Whether RegisterScalableTarget has put a kind of scaling to sleep."""
+    state: Any = target.suspended_state or {}
+    name = f"{what}ScalingSuspended" if what == "Scheduled" else f"{what}Suspended"
+    return bool(state.get(name))
+
+
+def due(action: FakeScheduledAction, after: float, until: float) -> bool:
+    """Whether it became time for a scheduled action in between."""
+    start, end = float(action.start_time or 0), float(action.end_time or math.inf)
+    schedule = schedule_of(action.schedule, action.timezone, start or action.creation_time)
+    return schedule.due(max(after, start), min(until, end))
 
 
 def within(target: FakeScalableTarget, count: int) -> int:

@@ -17,15 +17,16 @@ from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import sagemaker_backends
 
 from kennel.errors import UserError
-from kennel.local.aws.additions.sagemaker_endpoints import model_data_of
 from kennel.local.aws.artifacts import Artifacts, Unavailable
+from kennel.local.aws.asked import model_data_of
 from kennel.local.aws.bucket import Access, Bucket, Entry, Place, Unreadable, share_of
-from kennel.local.aws.fleet import STARTUP_SECONDS, remove, wait_until
 from kennel.local.aws.house import House
+from kennel.local.aws.instance import remove, wait_until
 from kennel.local.aws.joblog import Stream, Tail
 from kennel.local.aws.jobs import no_objects
 from kennel.local.aws.records import Document, Kind, Record, Records
 from kennel.local.aws.runner import Container
+from kennel.local.aws.specs import STARTUP_SECONDS
 from kennel.local.aws.transform_worker import Worker, snake
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"

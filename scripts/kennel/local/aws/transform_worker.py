@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from kennel.local.aws.fleet import PING_SECONDS, STOP_SECONDS, wait_until
+from kennel.local.aws.instance import PING_SECONDS, STOP_SECONDS, wait_until
 from kennel.local.aws.joblog import Stream, Tail
 from kennel.local.aws.runner import Running
 

@@ -21,7 +21,8 @@ from kennel.local.aws.endpoints import Endpoints
 from kennel.local.aws.house import House
 from kennel.local.aws.measures import SPELL
 from kennel.local.aws.registered import DIMENSION
-from kennel.local.aws.scaling import Scaling, tracking_alarms
+from kennel.local.aws.scaling import PREDEFINED, Scaling, tracking_alarms
+from kennel.local.aws.schedule import schedule_of
 
 Tags = dict[str, dict[str, str]]
 
@@ -33,6 +34,7 @@ class NotFound(ServiceException):
 def install(house: House) -> None:
     endpoints = house.the(Endpoints)
     scaling = house.share(Scaling(house, endpoints, house.the(Alarms)))
+    house.every(SPELL, scaling.keep_schedules)
     house.every(SPELL, scaling.keep_within)
     tags: Tags = {}
     complete_targets(endpoints, tags, house)
@@ -152,6 +154,7 @@ def complete_policies(house: House) -> None:
     def put_scaling_policy(
         self: ApplicationAutoscalingBackend, policy_name: str, *given: Any, **named: Any
     ) -> FakeApplicationAutoscalingPolicy:
+        check_tracked(named)
         before = dict(self.policies)
         policy = put_as_moto_does(self, policy_name, *given, **named)
         [key] = [key for key, each in self.policies.items() if each is policy]
@@ -167,8 +170,27 @@ def complete_policies(house: House) -> None:
         alarms_as_moto_does(self)
         self.alarms.extend(tracking_alarms(house, self))
 
-    put(ApplicationAutoscalingBackend, put_scaling_policy)
+    put_schedule_as_moto_does = ApplicationAutoscalingBackend.put_scheduled_action
+
+    def put_scheduled_action(self: ApplicationAutoscalingBackend, **given: Any) -> None:
+        try:
+            schedule_of(given["schedule"], given["timezone"], 0)
+        except ValueError as error:
+            raise AWSValidationException(f"Schedule: {error}") from error
+        put_schedule_as_moto_does(self, **given)
+
+    put(ApplicationAutoscalingBackend, put_scaling_policy, put_scheduled_action)
     put(FakeApplicationAutoscalingPolicy, create_alarms)
+
+
+def check_tracked(given: dict[str, Any]) -> None:
+    """Of an endpoint only the predefined metrics are measured here."""
+    if (given["policy_type"], given["scalable_dimension"]) != ("TargetTrackingScaling", DIMENSION):
+        return
+    specified = given["policy_body"].get("PredefinedMetricSpecification") or {}
+    if specified.get("PredefinedMetricType") not in PREDEFINED:
+        names = ", ".join(PREDEFINED)
+        raise AWSValidationException(f"The local AWS tracks {names} of endpoints, and no other.")
 
 
 def complete_activities(scaling: Scaling) -> None:

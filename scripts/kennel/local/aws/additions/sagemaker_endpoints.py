@@ -4,8 +4,7 @@ moto's endpoints are InService at once and answer "body". These start what the m
 through it, and are Creating, Updating, RollingBack, Failed or Deleting meanwhile.
 """
 
-import re
-from dataclasses import replace
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,19 +12,27 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import FakeEndpoint, FakeEndpointConfig, sagemaker_backends
 from moto.sagemaker.responses import SageMakerResponse
+from moto.sagemaker.urls import url_paths
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
+from kennel.local.aws import lacking, shapes
 from kennel.local.aws.alarms import Alarms
+from kennel.local.aws.asked import (
+    check_deployment,
+    check_known,
+    check_scaled,
+    check_variants,
+    retained,
+    spec_of,
+)
+from kennel.local.aws.capture import WRITE_SECONDS, Captures
 from kennel.local.aws.endpoints import Endpoint, Endpoints
-from kennel.local.aws.fleet import STARTUP_SECONDS, Fleet, FleetSpec, VariantSpec
+from kennel.local.aws.fleet import Fleet
 from kennel.local.aws.house import House
 from kennel.local.aws.invocations import Invocations
 from kennel.local.aws.measures import SPELL, Measures
-from kennel.local.aws.registered import registered
 
-INSTANCE_TYPE = re.compile(
-    r"ml\.[a-z]+[0-9]+[a-z-]*\.([0-9]+x|x)?(nano|micro|small|medium|large|metal)"
-)
+STREAM = "{0}/endpoints/(?P<name>[^/]+)/invocations-response-stream$"
 OURS = ("CreateEndpoint", "UpdateEndpoint", "DeleteEndpoint", "UpdateEndpointWeightsAndCapacities")
 
 
@@ -41,7 +48,9 @@ def install(house: House) -> None:
     complete_tags(endpoints)
     complete_configurations(house)
     complete_endpoints(house, endpoints)
-    complete_runtime(Invocations(endpoints))
+    captures = Captures(house)
+    house.every(WRITE_SECONDS, captures.write)
+    complete_runtime(Invocations(endpoints, captures))
 
 
 def present(answer: Any) -> dict[str, Any]:
@@ -58,6 +67,7 @@ def complete_models() -> None:
         if name in self.sagemaker_backend._models:
             arn = self.sagemaker_backend._models[name].arn
             raise ValidationError(f'Cannot create already existing model "{arn}".')
+        lacking.check_model(json.loads(self.body))
         answer = create(self)
         model = self.sagemaker_backend._models[name]
         model.enable_network_isolation = bool(self._get_param("EnableNetworkIsolation"))
@@ -98,38 +108,21 @@ def complete_configurations(house: House) -> None:
     create = SageMakerResponse.create_endpoint_config
     describe = SageMakerResponse.describe_endpoint_config
 
-    def validate_instance_type(_: FakeEndpointConfig, instance_type: str) -> None:
-        if not INSTANCE_TYPE.fullmatch(instance_type):
-            raise ValidationError(
-                f"1 validation error detected: Value '{instance_type}' at 'productionVariants.1."
-                "member.instanceType' failed to satisfy constraint: Member must satisfy enum "
-                "value set"
-            )
-
     def create_endpoint_config(self: SageMakerResponse) -> ActionResult:
         name = self._get_param("EndpointConfigName")
         if name in self.sagemaker_backend.endpoint_configs:
             arn = house.arn("sagemaker", f"endpoint-config/{name}")
             raise ValidationError(f'Cannot create already existing endpoint configuration "{arn}".')
+        lacking.check_configuration(json.loads(self.body))
         check_variants(self._get_param("ProductionVariants") or [])
         return create(self)
 
     def describe_endpoint_config(self: SageMakerResponse) -> ActionResult:
         return ActionResult(present(describe(self).result))
 
-    setattr(FakeEndpointConfig, "validate_instance_type", validate_instance_type)  # noqa: B010
+    # botocore's model knows more instance types, and is asked for each request.
+    setattr(FakeEndpointConfig, "validate_instance_type", lambda *_: None)  # noqa: B010
     put(create_endpoint_config, describe_endpoint_config)
-
-
-def check_variants(variants: list[dict[str, Any]]) -> None:
-    names = [each["VariantName"] for each in variants]
-    if not 1 <= len(variants) <= 10:
-        raise ValidationError("An endpoint configuration has 1 to 10 production variants.")
-    if len(set(names)) < len(names):
-        raise ValidationError(f"Variant names must be unique: {', '.join(names)}.")
-    for each in variants:
-        if "ServerlessConfig" not in each and int(each.get("InitialInstanceCount") or 0) < 1:
-            raise ValidationError(f"Variant {each['VariantName']} needs InitialInstanceCount.")
 
 
 def complete_endpoints(house: House, endpoints: Endpoints) -> None:
@@ -209,6 +202,12 @@ def complete_endpoints(house: House, endpoints: Endpoints) -> None:
 
 
 def complete_runtime(invocations: Invocations) -> None:
+    def invoke_endpoint_async(_: SageMakerRuntimeResponse) -> None:
+        lacking.refuse(["asynchronous endpoints"])
+
+    def invoke_endpoint_with_response_stream(_: SageMakerRuntimeResponse) -> None:
+        lacking.refuse(["streamed answers"])
+
     def invoke_endpoint(self: SageMakerRuntimeResponse) -> tuple[int, dict[str, Any], bytes]:
         name = self.path.split("/")[2]
         headers = {key.lower(): value for key, value in self.headers.items()}
@@ -216,12 +215,26 @@ def complete_runtime(invocations: Invocations) -> None:
         return status, {**answered, "status": str(status)}, body
 
     SageMakerRuntimeResponse.use_raw_body = True  # pictures are no UTF-8
-    setattr(SageMakerRuntimeResponse, "invoke_endpoint", invoke_endpoint)  # noqa: B010
+    for method in (invoke_endpoint, invoke_endpoint_async, invoke_endpoint_with_response_stream):
+        setattr(SageMakerRuntimeResponse, method.__name__, method)
+    url_paths[STREAM] = SageMakerRuntimeResponse.dispatch  # to which moto leads it
 
 
 def put(*methods: Any) -> None:
     for method in methods:
-        setattr(SageMakerResponse, method.__name__, method)
+        setattr(SageMakerResponse, method.__name__, checked(method))
+
+
+def checked(method: Any) -> Any:
+    """An operation that asks the API's model first whether its request is one."""
+    operation = "".join(map(str.capitalize, method.__name__.split("_")))
+
+    def call(self: SageMakerResponse) -> ActionResult:
+        shapes.check("sagemaker", operation, json.loads(self.body or "{}"))
+        answer: ActionResult = method(self)
+        return answer
+
+    return call
 
 
 def record(house: House, endpoint: Endpoint) -> None:
@@ -237,108 +250,6 @@ def record(house: House, endpoint: Endpoint) -> None:
 
 def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
-
-
-def spec_of(self: SageMakerResponse, house: House) -> FleetSpec:
-    """What a configuration and its models say, as it is now."""
-    backend = self.sagemaker_backend
-    config = self._get_param("EndpointConfigName")
-    if config not in backend.endpoint_configs:
-        arn = house.arn("sagemaker", f"endpoint-config/{config}")
-        raise ValidationError(f'Could not find endpoint configuration "{arn}".')
-    variants = backend.endpoint_configs[config].production_variants
-    found = tuple(variant_of(each, backend._models[each["ModelName"]]) for each in variants)
-    return FleetSpec(self._get_param("EndpointName"), config, found)
-
-
-def variant_of(variant: dict[str, Any], model: Any) -> VariantSpec:
-    container = model.primary_container or model.containers[0]
-    serverless = variant.get("ServerlessConfig") or {}
-    weight = variant.get("InitialVariantWeight")
-    return VariantSpec(
-        name=variant["VariantName"],
-        model=variant["ModelName"],
-        image=container.get("Image", ""),
-        model_data=model_data_of(container),
-        count=int(variant.get("InitialInstanceCount") or 1),
-        environment=dict(container.get("Environment") or {}),
-        instance_type=variant.get("InstanceType") or "ml.c6i.large",
-        isolated=bool(model.enable_network_isolation),
-        max_concurrency=serverless.get("MaxConcurrency"),
-        routing=(variant.get("RoutingConfig") or {}).get("RoutingStrategy", "RANDOM"),
-        startup_seconds=float(
-            variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or STARTUP_SECONDS
-        ),
-        weight=1.0 if weight is None else float(weight),
-    )
-
-
-def model_data_of(container: dict[str, Any]) -> str:
-    source = (container.get("ModelDataSource") or {}).get("S3DataSource") or {}
-    return str(container.get("ModelDataUrl") or source.get("S3Uri") or "")
-
-
-def retained(spec: FleetSpec, fleet: Fleet, left_out: set[str]) -> FleetSpec:
-    """With the counts and weights that run now, where the variant has stayed."""
-
-    def keep(variant: VariantSpec) -> VariantSpec:
-        now = fleet.variants.get(variant.name)
-        if now is None:
-            return variant
-        count = variant.count if "DesiredInstanceCount" in left_out else now.desired
-        weight = variant.weight if "DesiredWeight" in left_out else now.weight
-        return replace(variant, count=count, weight=weight)
-
-    return replace(spec, variants=tuple(keep(each) for each in spec.variants))
-
-
-def check_known(endpoint: Endpoint, names: list[str]) -> None:
-    unknown = [name for name in names if name not in endpoint.fleet.variants]
-    if unknown:
-        raise ValidationError(
-            f'The variant name(s) "{", ".join(unknown)}" is/are not present within endpoint '
-            f'configuration "{endpoint.fleet.config}".'
-        )
-
-
-def check_scaled(house: House, endpoint: Endpoint, spec: FleetSpec) -> None:
-    """A variant that autoscaling holds keeps its name and its instance type."""
-    new = {each.name: each.instance_type for each in spec.variants}
-    moved = [
-        variant.name
-        for variant in endpoint.fleet.variants.values()
-        if registered(house, endpoint.name, variant.name)
-        and new.get(variant.name) != variant.spec.instance_type
-    ]
-    if moved:
-        raise ValidationError(
-            f'The variant(s) "{moved}" must be deregistered as scalable targets with AWS '
-            "Application Auto Scaling before they can be removed or have their instance type "
-            "updated."
-        )
-
-
-def check_deployment(config: dict[str, Any] | None) -> None:
-    """The ranges of the API; the alarms that are named must exist when they are looked at."""
-    policy = (config or {}).get("BlueGreenUpdatePolicy") or {}
-    routing = policy.get("TrafficRoutingConfiguration") or {}
-    within("WaitIntervalInSeconds", routing.get("WaitIntervalInSeconds"), 0, 3600)
-    within("TerminationWaitInSeconds", policy.get("TerminationWaitInSeconds"), 0, 3600)
-    timeout = policy.get("MaximumExecutionTimeoutInSeconds")
-    within("MaximumExecutionTimeoutInSeconds", timeout, 600, 28_800)
-    kind = routing.get("Type")
-    if kind == "CANARY":
-        within("CanarySize", (routing.get("CanarySize") or {}).get("Value", 0), 1, 50)
-    if kind == "LINEAR":
-        within("LinearStepSize", (routing.get("LinearStepSize") or {}).get("Value", 0), 10, 50)
-
-
-def within(name: str, value: Any, least: int, most: int) -> None:
-    if value is not None and not least <= value <= most:
-        raise ValidationError(
-            f"1 validation error detected: Value '{value}' at '{name}' failed to satisfy "
-            f"constraint: Member must be between {least} and {most}"
-        )
 
 
 def described(endpoint: Endpoint, endpoints: Endpoints) -> dict[str, Any]:
