@@ -38,6 +38,13 @@ class Account:
     def log(self) -> Path:
         return self.state / "control.log"
 
+    @property
+    def runner(self) -> str:
+        """That of the first start; none before it."""
+        with suppress(FileNotFoundError):
+            return str(json.loads((self.home / "settings.json").read_text())["runner"])
+        return ""
+
     def running(self) -> dict[str, Any] | None:
         """What the control process says of itself; None if it does not run."""
         with suppress(FileNotFoundError, ValueError):
@@ -50,6 +57,7 @@ class Account:
         """Start the control process, which stays when we end; one that runs is kept."""
         if running := self.running():
             return running
+        self.stop()  # what an `up` that was killed has left
         self.state.mkdir(parents=True, exist_ok=True)
         settings = self._settings({"port": port, "runner": runner, "speed": speed})
         command = [sys.executable, "-m", "kennel.local.aws.control", f"--state={self.state}"]
@@ -72,23 +80,22 @@ class Account:
         return running
 
     def stop(self) -> None:
-        """End the control process; it ends all that it started."""
-        running = self.running()
-        if running:
-            process = psutil.Process(running["pid"])
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_SECONDS)
-            except psutil.TimeoutExpired:
-                process.kill()
-                process.wait(STOP_SECONDS)
+        """End the control process, which ends all that it started; and what a crash has left."""
+        for process in controls(self.state):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(STOP_SECONDS)
+                except psutil.TimeoutExpired:
+                    process.kill()
+                    process.wait(STOP_SECONDS)
+        (self.state / "control.json").unlink(missing_ok=True)
+        if self.runner:
+            runner_of(self.runner, self.state).remove_all()
 
     def remove(self) -> None:
-        """End everything, also what a crash left, and delete every file."""
+        """End everything, and delete every file."""
         self.stop()
-        with suppress(FileNotFoundError):
-            kind = json.loads((self.home / "settings.json").read_text())["runner"]
-            runner_of(kind, self.state).remove_all()  # what a crash has left
         for path in self.home.rglob("*"):  # models are read-only
             if path.is_dir() and not path.is_symlink():
                 path.chmod(0o755)
@@ -126,7 +133,14 @@ def free(port: int) -> int:
     raise UserError("there is no free port on 127.0.0.1")
 
 
+def controls(state: Path) -> list[psutil.Process]:
+    """Those of a state; one that was just started has not yet written that it runs."""
+    return [each for each in psutil.process_iter() if is_control(each.pid, state)]
+
+
 def is_control(pid: int, state: Path) -> bool:
     with suppress(psutil.Error):
-        return f"--state={state}" in psutil.Process(pid).cmdline()
+        process = psutil.Process(pid)
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        return alive and f"--state={state}" in process.cmdline()
     return False

@@ -6,7 +6,6 @@ run again after any of it failed, was changed, or was ended.
 
 import hashlib
 import json
-import shutil
 import subprocess
 import sys
 import time
@@ -25,21 +24,11 @@ from botocore.exceptions import ClientError
 from kennel import sample
 from kennel.errors import UserError
 from kennel.local.account import Account
+from kennel.local.built import NO_IMAGE, image_id
+from kennel.local.job import COUNTS, PREFIX, job_name, job_request
 from kennel.local.terraform import Stack, environment
 from kennel.places import ROOT
 
-PREFIX = "kennel-local"
-COUNTS = {"train": 40, "valid": 6, "test": 6}
-HYPERPARAMETERS = {
-    "name": "local",
-    "architecture": "shufflenet_v2_x0_5",
-    "size": "64",
-    "resize": "72",
-    "rate": "0.03",
-    "epochs": "6",
-    "processes": "1",
-    "seed": "1",
-}
 READY_SECONDS = 300.0
 
 
@@ -94,12 +83,14 @@ class Journey:
         """A training job of the emulated SageMaker, unless one like it has been completed."""
         if self._wishes.model:
             return self._upload_model(self._wishes.model)
-        name = self._job_name()
+        name = job_name(self._wishes.classes)
         job = self._job(name)
         if job is None or job["TrainingJobStatus"] in ("Failed", "Stopped"):
             name = f"{name}-{int(time.time())}" if job else name
             self._upload_pictures()
-            self._client("sagemaker").create_training_job(**self._request(name))
+            given = self._outputs["platform"]["training_job"]
+            request = job_request(name, self._image("train"), self._dataset, given)
+            self._client("sagemaker").create_training_job(**request)
         while (job := self._job(name)) and job["TrainingJobStatus"] in ("InProgress", "Stopping"):
             time.sleep(0.5)
         if job is None or job["TrainingJobStatus"] != "Completed":
@@ -171,11 +162,6 @@ class Journey:
             self._draw()
         return min(self._pictures.glob("test/*/*.jpg"))
 
-    def _job_name(self) -> str:
-        """The same name for the same work, so that it is not done twice."""
-        work = json.dumps([HYPERPARAMETERS, COUNTS, self._wishes.classes])
-        return f"{PREFIX}-{hashlib.sha256(work.encode()).hexdigest()[:8]}"
-
     def _job(self, name: str) -> dict[str, Any] | None:
         with suppress(ClientError):
             found: dict[str, Any] = self._client("sagemaker").describe_training_job(
@@ -183,45 +169,6 @@ class Journey:
             )
             return found
         return None
-
-    def _request(self, name: str) -> dict[str, Any]:
-        given = self._outputs["platform"]["training_job"]
-        return {
-            "TrainingJobName": name,
-            "AlgorithmSpecification": {
-                "TrainingImage": self._image("train"),
-                "TrainingInputMode": "File",
-            },
-            "RoleArn": given["role_arn"],
-            "InputDataConfig": [
-                {
-                    "ChannelName": "training",
-                    "DataSource": {
-                        "S3DataSource": {
-                            "S3DataType": "S3Prefix",
-                            "S3Uri": self._dataset,
-                            "S3DataDistributionType": "FullyReplicated",
-                        }
-                    },
-                }
-            ],
-            "OutputDataConfig": {
-                "S3OutputPath": given["output_s3_uri"],
-                "KmsKeyId": given["kms_key_arn"],
-            },
-            "ResourceConfig": {
-                "InstanceType": "ml.c6i.xlarge",
-                "InstanceCount": 1,
-                "VolumeSizeInGB": given["volume_gb"],
-            },
-            "StoppingCondition": {"MaxRuntimeInSeconds": given["max_runtime"]},
-            "VpcConfig": {
-                "SecurityGroupIds": given["security_group_ids"],
-                "Subnets": given["subnet_ids"],
-            },
-            "EnableNetworkIsolation": given["isolated"],
-            "HyperParameters": HYPERPARAMETERS,
-        }
 
     @property
     def _dataset(self) -> str:
@@ -249,6 +196,7 @@ class Journey:
 
     def _service_values(self) -> dict[str, Any]:
         return {
+            "data_bucket": self._outputs["platform"]["bucket_names"]["data"],
             "function_zip": "../../build/invoke.zip",
             "image": self._image("serve"),
             "kms_key_arn": self._outputs["platform"]["kms_key_arn"],
@@ -262,7 +210,7 @@ class Journey:
     def _image(self, part: str) -> str:
         """The address in the emulated registry, by the id of the image that was built here."""
         url = self._outputs["platform"]["repository_urls"][part]
-        return f"{url}@{image_id(part) if self._wishes.runner == 'docker' else NO_IMAGE}"
+        return f"{url}@{image_id(part) if self._account.runner == 'docker' else NO_IMAGE}"
 
     def _instances(self) -> int | None:
         """What autoscaling has reached, which a new release is to keep."""
@@ -285,9 +233,6 @@ class Journey:
 
     def _client(self, service: str) -> Any:
         return client(service, self.address, self._running["region"])
-
-
-NO_IMAGE = f"sha256:{hashlib.sha256(b'processes have no image').hexdigest()}"
 
 
 def client(service: str, address: str, region: str) -> Any:
@@ -316,18 +261,6 @@ def local_api(address: str, predict_url: str) -> str:
     host, _, rest = predict_url.removeprefix("https://").partition("/")
     stage = rest.partition("/")[0]
     return f"{address}/restapis/{host.partition('.')[0]}/{stage}/_user_request_"
-
-
-def image_id(part: str) -> str:
-    """The latest of the images that were built here."""
-    docker = shutil.which("docker")
-    if docker is None:
-        raise UserError("the docker runner needs docker; use --runner processes")
-    command = [docker, "image", "ls", "--no-trunc", "--format", "{{.ID}}", f"kennel/{part}"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    if not found:
-        raise UserError(f"there is no image kennel/{part}: make build makes it")
-    return found[0]
 
 
 def files_in(folder: Path) -> Iterator[Path]:
