@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from kennel.errors import UserError
-from kennel.local.aws.runners import runner_of
+from kennel.local.aws.running.runners import runner_of
 from kennel.local.processes import clean_environment
 
 HOME = Path(".kennel/local")

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from kennel.local.account import Account
-from kennel.local.aws.runner_processes import STATE, marked
+from kennel.local.aws.running.runner_processes import STATE, marked
 from kennel.local.command import local
 from kennel.local.up import client
 from tests.contract.local.conftest import Aws

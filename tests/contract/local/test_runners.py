@@ -14,10 +14,10 @@ import httpx
 import psutil
 import pytest
 
-from kennel.local.aws.instances import Limits, limits
-from kennel.local.aws.runner import Container, Runner, Running
-from kennel.local.aws.runner_docker import DockerRunner
-from kennel.local.aws.runner_processes import ProcessRunner
+from kennel.local.aws.running.instances import Limits, limits
+from kennel.local.aws.running.runner import Container, Runner, Running
+from kennel.local.aws.running.runner_docker import DockerRunner
+from kennel.local.aws.running.runner_processes import ProcessRunner
 from tests.contract.local.workload import program, wait_until
 
 # As both runners start it: on the socket it inherits, or on port 8080.
@@ -242,7 +242,8 @@ def test_memory_is_that_of_the_instance_type(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("runner_docker", "runner_processes"):
-        monkeypatch.setattr(f"kennel.local.aws.{module}.limits", lambda _: Limits(1, 256 << 20))
+        name = f"kennel.local.aws.running.{module}.limits"
+        monkeypatch.setattr(name, lambda _: Limits(1, 256 << 20))
     running = bench.train("held = b'x' * (400 << 20); print('held', flush=True); time.sleep(60)")
     assert ended(running) == 137
     assert "hosts" not in running.log.read_text()

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from kennel.local.aws import invocations
-from kennel.local.aws.instance import Instance
-from kennel.local.aws.invocations import Invocations, Reply, TooLong, forward
+from kennel.local.aws.serving import invocations
+from kennel.local.aws.serving.instance import Instance
+from kennel.local.aws.serving.invocations import Invocations, Reply, TooLong, forward
 from kennel.local.usage import Throttle
 
 

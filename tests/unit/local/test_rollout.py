@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from kennel.local.aws.alarms import state_of
 from kennel.local.aws.clock import Clock
-from kennel.local.aws.measures import statistic
-from kennel.local.aws.rollout import Plan
+from kennel.local.aws.serving.alarms import state_of
+from kennel.local.aws.serving.measures import statistic
+from kennel.local.aws.serving.rollout import Plan
 
 
 def policy(**routing: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from kennel.local.aws.schedule import schedule_of
+from kennel.local.aws.serving.schedule import schedule_of
 
 MONDAY = datetime(2026, 11, 23, 7, 0, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kennel.local.aws.scaling import stepped, within
+from kennel.local.aws.serving.scaling import stepped, within
 
 ALARM: Any = SimpleNamespace(threshold=12)
 STEPS = [

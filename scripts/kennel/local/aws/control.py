@@ -25,7 +25,7 @@ from werkzeug.serving import make_server
 from kennel.local.aws import additions, journal
 from kennel.local.aws.clock import Clock
 from kennel.local.aws.house import House
-from kennel.local.aws.runners import runner_of
+from kennel.local.aws.running.runners import runner_of
 
 READY = "control.json"
 log = logging.getLogger("kennel.control")

@@ -14,7 +14,7 @@ from kennel.local.aws.clock import Clock
 from kennel.local.aws.journal import Journal
 
 if TYPE_CHECKING:
-    from kennel.local.aws.runner import Runner
+    from kennel.local.aws.running.runner import Runner
 
 ACCOUNT = "123456789012"
 Part = TypeVar("Part")

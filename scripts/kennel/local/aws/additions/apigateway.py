@@ -12,9 +12,9 @@ from moto.apigateway.exceptions import BadRequestException
 from moto.apigateway.models import APIGatewayBackend, Deployment, Method, RestAPI, UsagePlan
 from moto.apigateway.responses import APIGatewayResponse
 
-from kennel.local.aws.api import Api
+from kennel.local.aws.apis.api import Api
+from kennel.local.aws.apis.deployed import deployed
 from kennel.local.aws.background import Background
-from kennel.local.aws.deployed import deployed
 from kennel.local.aws.house import House
 from kennel.local.description import METHODS
 

@@ -16,13 +16,13 @@ from moto.applicationautoscaling.responses import ApplicationAutoScalingResponse
 from moto.core.exceptions import ServiceException
 from moto.sagemaker.exceptions import ValidationError
 
-from kennel.local.aws.alarms import Alarms
-from kennel.local.aws.endpoints import Endpoints
 from kennel.local.aws.house import House
-from kennel.local.aws.measures import SPELL
-from kennel.local.aws.registered import DIMENSION
-from kennel.local.aws.scaling import PREDEFINED, Scaling, tracking_alarms
-from kennel.local.aws.schedule import schedule_of
+from kennel.local.aws.serving.alarms import Alarms
+from kennel.local.aws.serving.endpoints import Endpoints
+from kennel.local.aws.serving.measures import SPELL
+from kennel.local.aws.serving.registered import DIMENSION
+from kennel.local.aws.serving.scaling import PREDEFINED, Scaling, tracking_alarms
+from kennel.local.aws.serving.schedule import schedule_of
 
 Tags = dict[str, dict[str, str]]
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from moto.cloudwatch.models import MetricAggregatedDatum
 from moto.core.common_models import CloudWatchMetricProvider
 
-from kennel.local.aws.alarms import NAMESPACE
 from kennel.local.aws.house import House
-from kennel.local.aws.measures import Measures, Series
+from kennel.local.aws.serving.alarms import NAMESPACE
+from kennel.local.aws.serving.measures import Measures, Series
 
 
 def install(house: House) -> None:

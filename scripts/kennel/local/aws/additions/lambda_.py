@@ -20,9 +20,15 @@ from moto.core.common_types import TYPE_RESPONSE
 
 from kennel.local.aws import roles
 from kennel.local.aws.background import Background
-from kennel.local.aws.functions import ACCOUNT_CONCURRENCY, LATEST, Functions, Throttled, weights_of
 from kennel.local.aws.house import House
-from kennel.local.aws.provisioned import Provisioned
+from kennel.local.aws.lambdas.functions import (
+    ACCOUNT_CONCURRENCY,
+    LATEST,
+    Functions,
+    Throttled,
+    weights_of,
+)
+from kennel.local.aws.lambdas.provisioned import Provisioned
 from kennel.local.environment import MOST_BYTES
 
 MOST_BYTES_LATER = 1024 * 1024  # of an event that nobody waits for

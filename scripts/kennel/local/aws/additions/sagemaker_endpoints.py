@@ -15,9 +15,11 @@ from moto.sagemaker.responses import SageMakerResponse
 from moto.sagemaker.urls import url_paths
 from moto.sagemakerruntime.responses import SageMakerRuntimeResponse
 
-from kennel.local.aws import lacking, shapes
-from kennel.local.aws.alarms import Alarms
-from kennel.local.aws.asked import (
+from kennel.local.aws import shapes
+from kennel.local.aws.house import House
+from kennel.local.aws.serving import lacking
+from kennel.local.aws.serving.alarms import Alarms
+from kennel.local.aws.serving.asked import (
     check_deployment,
     check_known,
     check_scaled,
@@ -25,12 +27,11 @@ from kennel.local.aws.asked import (
     retained,
     spec_of,
 )
-from kennel.local.aws.capture import WRITE_SECONDS, Captures
-from kennel.local.aws.endpoints import Endpoint, Endpoints
-from kennel.local.aws.fleet import Fleet
-from kennel.local.aws.house import House
-from kennel.local.aws.invocations import Invocations
-from kennel.local.aws.measures import SPELL, Measures
+from kennel.local.aws.serving.capture import WRITE_SECONDS, Captures
+from kennel.local.aws.serving.endpoints import Endpoint, Endpoints
+from kennel.local.aws.serving.fleet import Fleet
+from kennel.local.aws.serving.invocations import Invocations
+from kennel.local.aws.serving.measures import SPELL, Measures
 
 STREAM = "{0}/endpoints/(?P<name>[^/]+)/invocations-response-stream$"
 OURS = ("CreateEndpoint", "UpdateEndpoint", "DeleteEndpoint", "UpdateEndpointWeightsAndCapacities")

@@ -15,11 +15,11 @@ from moto.sagemaker.responses import SageMakerResponse
 
 from kennel.local.aws import shapes
 from kennel.local.aws.house import House
-from kennel.local.aws.jobs import TrainingJobs
-from kennel.local.aws.records import Records
-from kennel.local.aws.training import GRACE
-from kennel.local.aws.transform import TransformJobs
-from kennel.local.aws.tuning import TuningJobs
+from kennel.local.aws.jobs.jobs import TrainingJobs
+from kennel.local.aws.jobs.records import Records
+from kennel.local.aws.jobs.training import GRACE
+from kennel.local.aws.jobs.transform import TransformJobs
+from kennel.local.aws.jobs.tuning import TuningJobs
 
 Request = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from kennel.local.aws.capture import Capture
+from kennel.local.aws.serving.capture import Capture
 
 STARTUP_SECONDS = 480.0  # real seconds until a container must answer pings
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from kennel.errors import UserError
-from kennel.local.aws.artifacts import Unavailable
-from kennel.local.aws.instance import Ground, Instance, ending, stop_all, wait_until
-from kennel.local.aws.specs import FleetSpec, VariantSpec
+from kennel.local.aws.serving.artifacts import Unavailable
+from kennel.local.aws.serving.instance import Ground, Instance, ending, stop_all, wait_until
+from kennel.local.aws.serving.specs import FleetSpec, VariantSpec
 
 LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
 log = logging.getLogger("kennel.fleet")
@@ -127,7 +127,7 @@ class Variant:
                 started.result()
 
     def _start(self, give_up: threading.Event) -> None:
-        from kennel.local.aws.runner import Container  # noqa: PLC0415 - not for its users' types
+        from kennel.local.aws.running.runner import Container  # noqa: PLC0415 - not for its users' types
 
         name = f"{self._endpoint}-{self.name}-{uuid.uuid4().hex[:8]}"
         root = self._ground.roots / name

@@ -9,7 +9,7 @@ from typing import Any
 
 from kennel.local.aws.bucket import Bucket, Entry, Mirror, Place, share_of
 from kennel.local.aws.joblog import Stream, Tail
-from kennel.local.aws.runner import Running
+from kennel.local.aws.running.runner import Running
 
 
 @dataclass

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from kennel.local.aws.artifacts import Unavailable
-from kennel.local.aws.fleet import Fleet, NotHealthy
+from kennel.local.aws.serving.artifacts import Unavailable
+from kennel.local.aws.serving.fleet import Fleet, NotHealthy
 
 if TYPE_CHECKING:
-    from kennel.local.aws.alarms import Alarms
     from kennel.local.aws.clock import Clock
-    from kennel.local.aws.endpoints import Endpoint
+    from kennel.local.aws.serving.alarms import Alarms
+    from kennel.local.aws.serving.endpoints import Endpoint
 
 POLL_SECONDS = 5.0  # by the clock, between looks at the alarms
 log = logging.getLogger("kennel.rollout")

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import psutil
 
-from kennel.local.aws.instances import limits
-from kennel.local.aws.runner import Container, Running
+from kennel.local.aws.running.instances import limits
+from kennel.local.aws.running.runner import Container, Running
 from kennel.local.processes import address, clean_environment, listen
 
 # Marks in the environment, which all descendants inherit: a process is found after its parents,

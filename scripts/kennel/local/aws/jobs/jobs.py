@@ -7,10 +7,10 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 
 from kennel.local.aws.bucket import Access, Bucket, Unreadable
-from kennel.local.aws.hosts import channel_entries
 from kennel.local.aws.house import House
-from kennel.local.aws.records import Kind, Records
-from kennel.local.aws.training import GRACE, Training, model_of
+from kennel.local.aws.jobs.hosts import channel_entries
+from kennel.local.aws.jobs.records import Kind, Records
+from kennel.local.aws.jobs.training import GRACE, Training, model_of
 
 TRAINING = Kind(
     "TrainingJob",

@@ -11,12 +11,12 @@ from typing import Any
 
 import httpx
 
-from kennel.local.aws.capture import Captures, Content
-from kennel.local.aws.endpoints import Endpoint, Endpoints
-from kennel.local.aws.fleet import AllBusy, Fleet, NoInstance, Variant
-from kennel.local.aws.instance import Instance
-from kennel.local.aws.lacking import check_call
-from kennel.local.aws.measures import Series
+from kennel.local.aws.serving.capture import Captures, Content
+from kennel.local.aws.serving.endpoints import Endpoint, Endpoints
+from kennel.local.aws.serving.fleet import AllBusy, Fleet, NoInstance, Variant
+from kennel.local.aws.serving.instance import Instance
+from kennel.local.aws.serving.lacking import check_call
+from kennel.local.aws.serving.measures import Series
 from kennel.local.runtime import FORWARDED, MOST_BYTES
 from kennel.local.usage import Bucket, Throttle
 

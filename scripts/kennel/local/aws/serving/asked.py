@@ -6,13 +6,13 @@ from typing import Any
 from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.responses import SageMakerResponse
 
-from kennel.local.aws import lacking
-from kennel.local.aws.capture import Capture
-from kennel.local.aws.endpoints import Endpoint
-from kennel.local.aws.fleet import Fleet
 from kennel.local.aws.house import House
-from kennel.local.aws.registered import registered
-from kennel.local.aws.specs import STARTUP_SECONDS, FleetSpec, VariantSpec
+from kennel.local.aws.serving import lacking
+from kennel.local.aws.serving.capture import Capture
+from kennel.local.aws.serving.endpoints import Endpoint
+from kennel.local.aws.serving.fleet import Fleet
+from kennel.local.aws.serving.registered import registered
+from kennel.local.aws.serving.specs import STARTUP_SECONDS, FleetSpec, VariantSpec
 
 
 def spec_of(self: SageMakerResponse, house: House) -> FleetSpec:

@@ -15,9 +15,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from kennel.errors import UserError
-from kennel.local.aws import relay, repositories
-from kennel.local.aws.instances import limits
-from kennel.local.aws.runner import Container, Running
+from kennel.local.aws import repositories
+from kennel.local.aws.running import relay
+from kennel.local.aws.running.instances import limits
+from kennel.local.aws.running.runner import Container, Running
 from kennel.local.processes import address, clean_environment, listen
 
 LABEL = "kennel.local"

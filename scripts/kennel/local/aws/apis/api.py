@@ -22,15 +22,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from kennel.local.aws.accesslog import AccessLog
+from kennel.local.aws.apis.accesslog import AccessLog
+from kennel.local.aws.apis.deployed import Deployed
+from kennel.local.aws.apis.firewall import Firewall
+from kennel.local.aws.apis.integrations import integrate
+from kennel.local.aws.apis.plans import Plans
+from kennel.local.aws.apis.refusing import refusal
+from kennel.local.aws.apis.signatures import Signatures
 from kennel.local.aws.background import Background
-from kennel.local.aws.deployed import Deployed
-from kennel.local.aws.firewall import Firewall
 from kennel.local.aws.house import House
-from kennel.local.aws.integrations import integrate
-from kennel.local.aws.plans import Plans
-from kennel.local.aws.refusing import refusal
-from kennel.local.aws.signatures import Signatures
 from kennel.local.description import Operation
 from kennel.local.processes import address, listen
 from kennel.local.proxy import Form

@@ -12,9 +12,9 @@ from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from starlette.responses import Response
 
-from kennel.local.aws.functions import LATEST, Functions, Throttled
+from kennel.local.aws.apis.refusing import parameter
 from kennel.local.aws.house import House
-from kennel.local.aws.refusing import parameter
+from kennel.local.aws.lambdas.functions import LATEST, Functions, Throttled
 from kennel.local.aws.roles import listed
 from kennel.local.description import Operation
 from kennel.local.function import TookTooLong, event_in_bytes, result_of

@@ -19,9 +19,9 @@ from moto.awslambda.models import LambdaBackend, LambdaFunction, lambda_backends
 
 from kennel.local.aws.background import Background
 from kennel.local.aws.house import House
-from kennel.local.aws.outcome import Outcome
-from kennel.local.aws.provisioned import Provisioned
-from kennel.local.aws.sandbox import Sandbox, Version
+from kennel.local.aws.lambdas.outcome import Outcome
+from kennel.local.aws.lambdas.provisioned import Provisioned
+from kennel.local.aws.lambdas.sandbox import Sandbox, Version
 
 ACCOUNT_CONCURRENCY = 1000
 LATEST = "$LATEST"

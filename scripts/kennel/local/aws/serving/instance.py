@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from kennel.local.aws.artifacts import Artifacts
 from kennel.local.aws.joblog import Tail
+from kennel.local.aws.serving.artifacts import Artifacts
 
 if TYPE_CHECKING:
-    from kennel.local.aws.runner import Runner, Running
+    from kennel.local.aws.running.runner import Runner, Running
 
 PING_SECONDS = 2.0
 STOP_SECONDS = 30.0  # from SIGTERM to SIGKILL

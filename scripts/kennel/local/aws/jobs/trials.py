@@ -5,7 +5,7 @@ from typing import Any
 
 from moto.sagemaker.exceptions import ValidationError
 
-from kennel.local.aws.records import ENDED, Document, Record
+from kennel.local.aws.jobs.records import ENDED, Document, Record
 
 METRIC = "_tuning_objective_metric"
 KEPT = (

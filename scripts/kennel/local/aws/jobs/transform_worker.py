@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from kennel.local.aws.instance import PING_SECONDS, STOP_SECONDS, wait_until
 from kennel.local.aws.joblog import Stream, Tail
-from kennel.local.aws.runner import Running
+from kennel.local.aws.running.runner import Running
+from kennel.local.aws.serving.instance import PING_SECONDS, STOP_SECONDS, wait_until
 
 DEFAULTS = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 6, "BatchStrategy": "MULTI_RECORD"}
 PAUSE = 0.5  # real seconds between tries

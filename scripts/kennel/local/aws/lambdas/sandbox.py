@@ -10,8 +10,8 @@ from moto.awslambda.models import LambdaFunction
 
 from kennel.local.aws import roles
 from kennel.local.aws.house import House
-from kennel.local.aws.lines import Lines
-from kennel.local.aws.outcome import Outcome, lost, unloadable
+from kennel.local.aws.lambdas.lines import Lines
+from kennel.local.aws.lambdas.outcome import Outcome, lost, unloadable
 from kennel.local.environment import Environment, Lost, TimedOut, Unready
 from kennel.local.processes import clean_environment
 

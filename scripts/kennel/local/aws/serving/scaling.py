@@ -24,12 +24,12 @@ from moto.applicationautoscaling.models import (
 from moto.cloudwatch.models import Alarm, cloudwatch_backends
 from moto.sagemaker.exceptions import ValidationError
 
-from kennel.local.aws.alarms import NAMESPACE, Alarms
-from kennel.local.aws.endpoints import Endpoints
-from kennel.local.aws.fleet import Variant
 from kennel.local.aws.house import House
-from kennel.local.aws.registered import DIMENSION
-from kennel.local.aws.schedule import schedule_of
+from kennel.local.aws.serving.alarms import NAMESPACE, Alarms
+from kennel.local.aws.serving.endpoints import Endpoints
+from kennel.local.aws.serving.fleet import Variant
+from kennel.local.aws.serving.registered import DIMENSION
+from kennel.local.aws.serving.schedule import schedule_of
 
 COOLDOWN = 300.0
 LOW_SECONDS = 900

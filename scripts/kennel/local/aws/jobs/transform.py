@@ -17,17 +17,17 @@ from moto.sagemaker.exceptions import ValidationError
 from moto.sagemaker.models import sagemaker_backends
 
 from kennel.errors import UserError
-from kennel.local.aws.artifacts import Artifacts, Unavailable
-from kennel.local.aws.asked import model_data_of
 from kennel.local.aws.bucket import Access, Bucket, Entry, Place, Unreadable, share_of
 from kennel.local.aws.house import House
-from kennel.local.aws.instance import remove, wait_until
 from kennel.local.aws.joblog import Stream, Tail
-from kennel.local.aws.jobs import no_objects
-from kennel.local.aws.records import Document, Kind, Record, Records
-from kennel.local.aws.runner import Container
-from kennel.local.aws.specs import STARTUP_SECONDS
-from kennel.local.aws.transform_worker import Worker, snake
+from kennel.local.aws.jobs.jobs import no_objects
+from kennel.local.aws.jobs.records import Document, Kind, Record, Records
+from kennel.local.aws.jobs.transform_worker import Worker, snake
+from kennel.local.aws.running.runner import Container
+from kennel.local.aws.serving.artifacts import Artifacts, Unavailable
+from kennel.local.aws.serving.asked import model_data_of
+from kennel.local.aws.serving.instance import remove, wait_until
+from kennel.local.aws.serving.specs import STARTUP_SECONDS
 
 LOG_GROUP = "/aws/sagemaker/TransformJobs"
 MEGABYTE = 1024 * 1024

@@ -9,7 +9,7 @@ from moto.logs.models import LogsBackend, logs_backends
 
 from kennel.local.aws import roles
 from kennel.local.aws.house import House
-from kennel.local.aws.outcome import Outcome
+from kennel.local.aws.lambdas.outcome import Outcome
 
 RUNTIME = "python:3.12"
 MEGABYTE = 2**20

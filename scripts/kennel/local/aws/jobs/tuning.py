@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from moto.sagemaker.exceptions import ValidationError
 
-from kennel.local.aws import jobs
 from kennel.local.aws.house import House
 from kennel.local.aws.joblog import usable
-from kennel.local.aws.jobs import TrainingJobs
-from kennel.local.aws.records import ENDED, Document, Kind, Record, Records, spoken
-from kennel.local.aws.trials import (
+from kennel.local.aws.jobs import jobs
+from kennel.local.aws.jobs.jobs import TrainingJobs
+from kennel.local.aws.jobs.records import ENDED, Document, Kind, Record, Records, spoken
+from kennel.local.aws.jobs.trials import (
     METRIC,
     best_of,
     check,
@@ -28,7 +28,7 @@ from kennel.local.aws.trials import (
 )
 
 if TYPE_CHECKING:
-    from kennel.local.aws.search import Search
+    from kennel.local.aws.jobs.search import Search
 
 LOOK = 0.3  # real seconds between looks at the training jobs
 ALL_FAILED = (
@@ -58,7 +58,7 @@ class TuningJobs:
         self._running: dict[str, Tuning] = {}
 
     def create(self, request: Mapping[str, Any]) -> str:
-        from kennel.local.aws.search import Search  # noqa: PLC0415 - Optuna takes a second or two
+        from kennel.local.aws.jobs.search import Search  # noqa: PLC0415 - Optuna takes a second or two
 
         config = check(request)
         try:

@@ -12,11 +12,11 @@ from typing import Any
 
 from kennel.errors import UserError
 from kennel.local.aws.bucket import Access, Bucket, Place, Unreadable
-from kennel.local.aws.hosts import Host, prepare, reason_of
 from kennel.local.aws.house import House
 from kennel.local.aws.joblog import Meter, Stream, Tail
-from kennel.local.aws.records import Document, Records
-from kennel.local.aws.runner import Container
+from kennel.local.aws.jobs.hosts import Host, prepare, reason_of
+from kennel.local.aws.jobs.records import Document, Records
+from kennel.local.aws.running.runner import Container
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 GRACE = 120.0  # real seconds from SIGTERM to SIGKILL

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 from kennel.local.aws.house import House
-from kennel.local.aws.sandbox import Sandbox, Version
+from kennel.local.aws.lambdas.sandbox import Sandbox, Version
 from kennel.local.environment import Lost, Unready
 
 INIT_SECONDS = 130.0  # for loading the handler, or the function's timeout if that is more

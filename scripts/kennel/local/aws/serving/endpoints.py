@@ -16,14 +16,14 @@ from typing import Any
 from moto.logs.models import logs_backends
 from moto.sagemaker.exceptions import ValidationError
 
-from kennel.local.aws import rollout
-from kennel.local.aws.alarms import Alarms
-from kennel.local.aws.artifacts import Artifacts, Unavailable
-from kennel.local.aws.fleet import Fleet, NoInstance, NotHealthy, Variant
 from kennel.local.aws.house import House
-from kennel.local.aws.instance import Ground, remove
-from kennel.local.aws.measures import Measures, Series
-from kennel.local.aws.specs import FleetSpec
+from kennel.local.aws.serving import rollout
+from kennel.local.aws.serving.alarms import Alarms
+from kennel.local.aws.serving.artifacts import Artifacts, Unavailable
+from kennel.local.aws.serving.fleet import Fleet, NoInstance, NotHealthy, Variant
+from kennel.local.aws.serving.instance import Ground, remove
+from kennel.local.aws.serving.measures import Measures, Series
+from kennel.local.aws.serving.specs import FleetSpec
 
 WATCH_SECONDS = 2.0  # real, between looks for containers that have ended
 log = logging.getLogger("kennel.endpoints")

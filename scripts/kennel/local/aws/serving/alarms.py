@@ -8,7 +8,7 @@ from moto.cloudwatch.models import Alarm, cloudwatch_backends
 
 from kennel.local.aws.clock import Clock
 from kennel.local.aws.house import House
-from kennel.local.aws.measures import SPELL, Measures, statistic
+from kennel.local.aws.serving.measures import SPELL, Measures, statistic
 
 NAMESPACE = "AWS/SageMaker"
 LOOK_BACK = 2  # times the periods asked for: a busy machine may miss to measure in some

@@ -1,0 +1,1 @@
+"""Functions of Lambda, and the environments in which they run."""

@@ -1,0 +1,1 @@
+"""What runs where AWS would run a container: processes, or containers of Docker."""

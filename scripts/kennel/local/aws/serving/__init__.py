@@ -1,0 +1,1 @@
+"""Endpoints: fleets of instances, deployments, invocations, alarms and scaling."""
