@@ -53,7 +53,7 @@ async def run(settings: Settings, handler: Handler, listener: socket.socket) -> 
         log_level="warning",
         backlog=1024,
         timeout_keep_alive=75,  # longer than any caller keeps one, lest it ends as they write
-        timeout_graceful_shutdown=25,  # SageMaker kills after 30 seconds
+        timeout_graceful_shutdown=settings.grace,
     )
     server = uvicorn.Server(config)
 

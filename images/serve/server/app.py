@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from server import metrics
 from server.admission import House, Place
-from server.errors import Overloaded, RequestError, Slow, TooLarge, told
+from server.errors import Ending, Overloaded, RequestError, Slow, TooLarge, told
 from server.invocation import Context, Invocation
 from server.pipeline import Pipeline, Stages
 from server.settings import Settings
@@ -53,6 +53,9 @@ def create(settings: Settings, pipeline: Pipeline) -> Starlette:
         request_id = request.headers.get(INFERENCE_ID, "")[:64] or str(uuid.uuid4())
         try:
             response = await answer(request, stages)
+        except asyncio.CancelledError:  # by uvicorn, at the end of the grace
+            ending = Ending("the server ended before it had an answer: send the request again")
+            response = problem(ending, request_id)
         except ClientDisconnect:
             response = Response(status_code=CLIENT_GONE)
         except Exception as error:  # noqa: BLE001 - of whatever went wrong, the client learns this

@@ -3,15 +3,27 @@
 All are the processor or GPU of this machine, the image, the manifest and the settings.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from server import artifact, cpu
+from server import artifact, cpu, pictures
 from server.artifact import Artifact
 from server.errors import StartError
+from server.pictures import Cut
 from server.settings import Settings
+
+
+class Decoder(Protocol):
+    """What makes squares of pictures, before a batch is formed or as one."""
+
+    def read(self, content: bytes) -> Any:
+        """Called in the decode pool: what squares takes, or an error for the client."""
+
+    def squares(self, items: Sequence[Any]) -> Any:
+        """Pixels N x H x W x 3, as the engine takes them."""
 
 
 class Engine(Protocol):
@@ -19,17 +31,17 @@ class Engine(Protocol):
 
     precision: str
 
-    def infer(self, batch: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def infer(self, batch: Any) -> NDArray[np.float32]:
         """Scores N x C for pixels N x H x W x 3."""
 
 
-def start(settings: Settings) -> tuple[Artifact, Engine]:
+def start(settings: Settings) -> tuple[Artifact, Engine, Decoder]:
     if settings.engine == "torch":
         return with_torch(settings)
     return with_openvino(settings)
 
 
-def with_openvino(settings: Settings) -> tuple[Artifact, Engine]:
+def with_openvino(settings: Settings) -> tuple[Artifact, Engine, Decoder]:
     wanted = settings.precision
     int8 = wanted == "int8" or (wanted == "auto" and cpu.has_int8())
     model = artifact.load(settings.model, int8=int8)
@@ -41,15 +53,17 @@ def with_openvino(settings: Settings) -> tuple[Artifact, Engine]:
 
     bf16 = wanted == "bf16" or (wanted == "auto" and cpu.has_bf16())
     # What training found of int8 holds with fp32 between its whole numbers.
-    return model, OpenVino(model, settings.streams, bf16=bf16 and model.precision != "int8")
+    engine = OpenVino(model, settings.streams, bf16=bf16 and model.precision != "int8")
+    return model, engine, pictures.Decoder(Cut(model.resize, model.size))
 
 
-def with_torch(settings: Settings) -> tuple[Artifact, Engine]:
+def with_torch(settings: Settings) -> tuple[Artifact, Engine, Decoder]:
     if settings.precision == "int8":
         raise StartError("KENNEL_PRECISION is int8, which the torch engine does not have")
     model = artifact.load(settings.model)
     try:
-        from server.torch_engine import Torch  # noqa: PLC0415 - seconds, and only the gpu image has it
+        from server import torch_engine  # noqa: PLC0415 - seconds, and only the gpu image has it
     except ImportError as error:
         raise StartError(f"no torch in this image ({error}): build its target gpu") from error
-    return model, Torch(model, settings.precision)
+    engine = torch_engine.Torch(model, settings.precision, settings.most_batch)
+    return model, engine, engine.decoder() or pictures.Decoder(Cut(model.resize, model.size))

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from sagemaker_inference import content_types
 from sagemaker_inference.default_inference_handler import DefaultInferenceHandler
 
-from server import choice, pictures
+from server import choice
 from server.artifact import Artifact
-from server.choice import Engine
+from server.choice import Decoder, Engine
 from server.errors import Invalid
 from server.invocation import Context
 from server.settings import Settings
@@ -48,13 +48,14 @@ class Options:
 
 class Classifier(DefaultInferenceHandler):  # type: ignore[misc] # the toolkit has no types
     artifact: Artifact
+    decoder: Decoder
     facts: dict[str, str]
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.read()
 
     def default_model_fn(self, model_dir: str, context: Context | None = None) -> Engine:  # noqa: ARG002
-        self.artifact, engine = choice.start(self.settings)
+        self.artifact, engine, self.decoder = choice.start(self.settings)
         self.facts = {
             "model": self.artifact.name,
             "version": self.artifact.version,
@@ -67,23 +68,23 @@ class Classifier(DefaultInferenceHandler):  # type: ignore[misc] # the toolkit h
         input_data: bytes,
         content_type: str,  # noqa: ARG002 - what a body is, its own bytes say
         context: Context | None = None,
-    ) -> Square:
+    ) -> Any:
         Options.of(context)  # a request with wrong ones is refused before it costs anything
         if not input_data:
             raise Invalid("the body is empty: send a JPEG, PNG or WebP picture")
-        return pictures.decode(input_data, self.artifact.resize, self.artifact.size)
+        return self.decoder.read(input_data)
 
     def default_predict_fn(
         self,
-        data: Square,
+        data: Any,
         model: Engine,
         context: Context | None = None,  # noqa: ARG002
     ) -> Scores:
         scores: Scores = self.default_predict_batch_fn([data], model)[0]
         return scores
 
-    def default_predict_batch_fn(self, data: list[Square], model: Engine) -> Scores:
-        return model.infer(np.stack(data))
+    def default_predict_batch_fn(self, data: list[Any], model: Engine) -> Scores:
+        return model.infer(self.decoder.squares(data))
 
     def default_example_fn(self, model: Engine) -> Square:  # noqa: ARG002
         return np.zeros((self.artifact.size, self.artifact.size, 3), np.uint8)

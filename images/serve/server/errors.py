@@ -59,6 +59,11 @@ class Overloaded(RequestError):
     retry_after = 1
 
 
+class Ending(Overloaded):
+    status = 503
+    code = "ending"
+
+
 class Late(RequestError):
     status = 504
     code = "too_late"

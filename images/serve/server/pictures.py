@@ -2,6 +2,8 @@
 
 import io
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,22 +20,62 @@ warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 warnings.filterwarnings("ignore", module="PIL")
 
 
+@dataclass(frozen=True)
+class Cut:
+    """The square of side `size` in the middle of a picture whose short side becomes `resize`."""
+
+    resize: int
+    size: int
+
+    def resized(self, width: int, height: int) -> tuple[int, int]:
+        scale = self.resize / min(width, height)
+        return max(self.resize, round(width * scale)), max(self.resize, round(height * scale))
+
+    def corner(self, width: int, height: int) -> tuple[int, int]:
+        """Left and top of the square, in the resized picture."""
+        edge = (self.resize - self.size) // 2
+        return (width - self.resize) // 2 + edge, (height - self.resize) // 2 + edge
+
+
+class Decoder:
+    """Pictures by the processor, each in the thread that asks for it."""
+
+    def __init__(self, cut: Cut) -> None:
+        self._cut = cut
+
+    def read(self, content: bytes) -> NDArray[np.uint8]:
+        return decode(content, self._cut.resize, self._cut.size)
+
+    def squares(self, items: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        return np.stack(items)
+
+
 def decode(content: bytes, resize: int, size: int) -> NDArray[np.uint8]:
     """The middle of the upright picture: short side to `resize`, then a square of `size`, RGB."""
+    cut = Cut(resize, size)
     picture = upright_rgb(content, resize)
-    wide, high = picture.size
-    scale = resize / min(picture.size)
-    width, height = (max(resize, round(side * scale)) for side in picture.size)
-    edge = (resize - size) // 2
-    left, top = (width - resize) // 2 + edge, (height - resize) // 2 + edge
+    width, height = cut.resized(*picture.size)
+    left, top = cut.corner(width, height)
     # As if all of it were resized and then cut; only what is kept is computed.
-    across, down = wide / width, high / height
+    across, down = picture.width / width, picture.height / height
     box = (left * across, top * down, (left + size) * across, (top + size) * down)
     return np.asarray(picture.resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
 def upright_rgb(content: bytes, resize: int) -> Image.Image:
-    """Decoded no larger than needed. The format is read from the bytes, never from a header."""
+    """Decoded no larger than needed."""
+    picture = opened(content)
+    try:
+        shrink(picture, resize)
+        ImageOps.exif_transpose(picture, in_place=True)
+        picture = eight_bit(picture)
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
+    except Exception as error:
+        raise damaged(error) from error
+
+
+def opened(content: bytes) -> Image.Image:
+    """Its head only. The format is read from the bytes, never from a header of the request."""
     try:
         picture = Image.open(io.BytesIO(content), formats=FORMATS)
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
@@ -45,13 +87,7 @@ def upright_rgb(content: bytes, resize: int) -> Image.Image:
         raise TooLarge(f"the picture has {width} x {height} pixels, more than {MOST_PIXELS}")
     if getattr(picture, "n_frames", 1) > 1:
         raise Unsupported("the picture is animated: send a single frame")
-    try:
-        shrink(picture, resize)
-        ImageOps.exif_transpose(picture, in_place=True)
-        picture = eight_bit(picture)
-        return picture if picture.mode == "RGB" else picture.convert("RGB")
-    except Exception as error:
-        raise damaged(error) from error
+    return picture
 
 
 def damaged(error: Exception) -> Unreadable:

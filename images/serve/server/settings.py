@@ -34,6 +34,7 @@ class Settings:
     most_batch: int
     upload_seconds: float  # from a request's first byte to its last
     seconds: float  # from there to its answer
+    grace: int  # seconds for what is in flight when the server is to end
     patience: float  # seconds without an answer of the engine that make it unfit
     decoders: int
     streams: int  # batches that the engine runs at the same time
@@ -88,6 +89,8 @@ class Settings:
             upload_seconds=number("KENNEL_UPLOAD_SECONDS", 20, 1, 3600),
             seconds=number("SAGEMAKER_MODEL_SERVER_TIMEOUT_SECONDS", 55, 1, 3600),
             patience=number("KENNEL_PATIENCE_SECONDS", 15, 1, 3600),
+            # SageMaker kills after 30 seconds.
+            grace=number("KENNEL_GRACE_SECONDS", 25, 0, 3600),
             decoders=number("KENNEL_DECODERS", cores, 1, 256),
             # A handler of a user's was written for one request at a time; torch shares a batch
             # among all cores by itself.

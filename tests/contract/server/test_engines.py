@@ -40,8 +40,7 @@ def test_bf16_is_near_and_never_what_one_gets_unasked(
     exact = OpenVino(model, streams=1)
     rounded = OpenVino(model, streams=1, bf16=True)
     hints = [
-        each._wide.get_property("INFERENCE_PRECISION_HINT").to_string()
-        for each in (exact, rounded)
+        each._wide.get_property("INFERENCE_PRECISION_HINT").to_string() for each in (exact, rounded)
     ]
     assert hints[0] == "f32"
     assert rounded.precision == "bf16"

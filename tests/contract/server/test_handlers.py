@@ -8,6 +8,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -163,6 +164,19 @@ def test_a_handler_that_says_so_gets_what_waits_together(weights: Path) -> None:
             asker.join()
     assert [int(answers[n].partition("/")[0]) for n in range(8)] == list(range(8))
     assert max(int(text.partition("/")[2]) for text in answers.values()) > 1
+
+
+def test_who_waits_at_the_end_of_the_grace_is_told_to_come_again(served: Serve) -> None:
+    moody = served("moody", KENNEL_GRACE_SECONDS="1")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(moody.ask, '"hang"')
+        time.sleep(1)
+        moody.process.terminate()
+        answer = waiting.result(timeout=10)
+    assert answer.status_code == 503
+    assert answer.json()["error"]["code"] == "ending"
+    assert answer.headers["retry-after"] == "1"
+    assert moody.process.wait(10) == 0
 
 
 def test_one_function_alone_changes_our_own_classifier(trained: Path, pictures: Path) -> None:
