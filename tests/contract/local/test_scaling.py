@@ -88,8 +88,10 @@ def test_what_does_not_exist_cannot_be_registered(aws: Aws) -> None:
         )
 
 
-def test_a_schedule_changes_the_limits_and_with_them_the_count(aws: Aws, trained: Path) -> None:
-    releases, scaling = Releases(aws, trained / "model"), aws.client("application-autoscaling")
+def test_a_schedule_changes_the_limits_and_with_them_the_count(
+    aws: Aws, releases: Releases
+) -> None:
+    scaling = aws.client("application-autoscaling")
     target = TARGET | {"ResourceId": "endpoint/planned/variant/live"}
     releases.endpoint("planned")
     scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=1)
