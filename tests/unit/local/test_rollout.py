@@ -68,5 +68,6 @@ def test_a_clock_that_is_faster_is_told_apart_from_the_wall() -> None:
     passed = clock.now() - before
     assert passed >= 20
     assert clock.moment(before + 1000) - clock.moment(before) == pytest.approx(1)
+    assert abs(clock.shown(clock.moment(before)) - before) < 0.01
     with pytest.raises(ValueError, match="speed is 0"):
         Clock(0)

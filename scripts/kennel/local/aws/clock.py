@@ -25,6 +25,10 @@ class Clock:
         """When, by everybody else's clock, this one showed or will show a time."""
         return self._epoch + (now - self._epoch) / self.speed
 
+    def shown(self, moment: float) -> float:
+        """What this one showed, or will show, at a time by everybody else's clock."""
+        return self._epoch + (moment - self._epoch) * self.speed
+
     def sleep(self, seconds: float) -> None:
         time.sleep(max(0.0, seconds) / self.speed)
 

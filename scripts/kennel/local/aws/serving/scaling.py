@@ -91,7 +91,9 @@ class Scaling:
         after, self._looked = self._looked, self._house.clock.now()
         for action in self._backend.scheduled_actions:
             target = self._backend.targets.get(DIMENSION, {}).get(action.resource_id)
-            if target and due(action, after, self._looked) and not suspended(target, "Scheduled"):
+            made = self._house.clock.shown(action.creation_time)
+            is_due = due(action, made, after, self._looked)
+            if target and is_due and not suspended(target, "Scheduled"):
                 self._limit(target, action)
 
     def _limit(self, target: FakeScalableTarget, action: FakeScheduledAction) -> None:
@@ -175,10 +177,10 @@ def suspended(target: FakeScalableTarget, what: str) -> bool:
     return bool(state.get(name))
 
 
-def due(action: FakeScheduledAction, after: float, until: float) -> bool:
-    """Whether it became time for a scheduled action in between."""
+def due(action: FakeScheduledAction, made: float, after: float, until: float) -> bool:
+    """Whether it became time in between for a scheduled action that was made then."""
     start, end = float(action.start_time or 0), float(action.end_time or math.inf)
-    schedule = schedule_of(action.schedule, action.timezone, start or action.creation_time)
+    schedule = schedule_of(action.schedule, action.timezone, start or made)
     return schedule.due(max(after, start), min(until, end))
 
 
