@@ -69,7 +69,7 @@ class Decoder:
             [
                 self._square(next(decoded), each.orientation)
                 if isinstance(each, Jpeg)
-                else torch.from_numpy(each).to(self._device)
+                else torch.tensor(each, device=self._device)
                 for each in items
             ]
         )

@@ -61,6 +61,7 @@ class Fault:
     code: str = ""
     status: int = 400
     creating_only: bool = False
+    silent: bool = False  # who we are is answered; then the connection is lost, each time
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -75,6 +76,8 @@ class Handler(BaseHTTPRequestHandler):
         creating = ".Create" in target or "Action=CreateFleet" in body or "RunInstances" in body
         if "GetCallerIdentity" in body and not (fault.code.startswith("Expired")):
             self.say(200, IDENTITY)
+        elif fault.silent:
+            self.close_connection = True
         elif fault.creating_only and not creating:
             self.say(200, "{}" if target else f"{ONE_OBJECT}</ListBucketResult>")
         elif target or "invocations" in self.path:
@@ -162,6 +165,7 @@ def kennel(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(folder)
     monkeypatch.setattr("botocore.endpoint.time", Hurried())
+    monkeypatch.setattr("kennel.network.PATIENCE", 0.0)
 
     def run(line: str) -> tuple[int, str]:
         aws.session.cache_clear()
@@ -217,6 +221,12 @@ def test_with_a_network_that_leads_nowhere(
 
 
 @pytest.mark.parametrize("verb", [each for each in VERBS if each != "doctor"])  # which warns
+def test_with_a_network_that_goes_in_the_middle(kennel: Kennel, fault: Fault, verb: str) -> None:
+    fault.silent = True
+    check(kennel, verb, "is it running? (`kennel local up`)")  # what it asks of an emulated AWS
+
+
+@pytest.mark.parametrize("verb", [each for each in VERBS if each != "doctor"])
 def test_with_a_role_that_may_not(kennel: Kennel, fault: Fault, verb: str) -> None:
     fault.code, fault.status = "AccessDeniedException", 403
     remedy = "have s3:ListBucket granted" if verb.startswith("data") else "use a role that may"

@@ -54,11 +54,14 @@ def test_pictures_stand_upright_and_look_as_the_processors_do(
     assert difference.mean() < 1
 
 
-def test_real_pictures_look_as_the_processors_do(decoder: Decoder, pictures: Path) -> None:
+def test_real_pictures_look_as_the_processors_do(pictures: Path) -> None:
+    decoder = Decoder(Cut(resize=256, size=224), torch.device("cpu"))
     for path in sorted(pictures.glob("train/*/*")):
         content = path.read_bytes()
-        difference = np.abs(square(decoder, content) - decode(content, CUT.resize, CUT.size))
-        assert difference.mean() < 4, path.name  # one is decoded at a half or a quarter
+        difference = np.abs(square(decoder, content) - decode(content, 256, 224))
+        # The processor's decoder takes a half or a quarter of large pictures at once.
+        small = min(Image.open(io.BytesIO(content)).size) < 2 * 256
+        assert difference.mean() < (1 if small else 8), path.name
 
 
 @pytest.mark.parametrize(

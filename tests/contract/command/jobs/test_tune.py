@@ -26,7 +26,8 @@ if sys.argv[1] == "settings":
     sys.exit()
 ml = Path(os.environ["KENNEL_ML_ROOT"])
 if sys.argv[1] == "package":
-    tarfile.open(sys.argv[2], "w:gz").close()
+    with tarfile.open(sys.argv[2], "w:gz") as tar:
+        tar.add(ml / "model/manifest.json", "manifest.json")
     sys.exit()
 settings = json.loads((ml / "input/config/hyperparameters.json").read_text())
 rate = float(settings["rate"])
