@@ -83,6 +83,30 @@ def test_a_corrupt_picture_fails_the_job_by_name(ml_root: MlRoot, tmp_path: Path
     assert f"{victim.name} cannot be read as a picture" in (root / "output/failure").read_text()
 
 
+def test_a_full_disk_at_the_end_is_named_and_the_work_is_not_lost(ml_root: MlRoot) -> None:
+    root = ml_root(epochs="1", quantise="false")
+    (root / "model").mkdir()
+    small = (
+        f"mount -t tmpfs -o size=500k none {root}/model && exec {sys.executable} -m trainer train"
+    )
+    run = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", small],
+        env={**os.environ, "KENNEL_ML_ROOT": str(root)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert run.returncode == 1
+    reason = (root / "output/failure").read_text()
+    assert reason.startswith(f"{root}/model has no room for the model")
+    assert list((root / "checkpoints").glob("step-*.json"))
+    again = run_trainer(root, "train")
+    assert again.returncode == 0, again.stderr
+    assert "event=resumed" in again.stdout
+    assert (root / "model/manifest.json").is_file()
+
+
 def test_packing_without_a_model_says_so(ml_root: MlRoot, tmp_path: Path) -> None:
     run = run_trainer(ml_root(), "package", str(tmp_path / "model.tar.gz"))
     assert run.returncode == 1

@@ -7,6 +7,7 @@
 A world of one process is the same code: its share of the pictures is all of them.
 """
 
+import shutil
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -17,10 +18,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from trainer import artifact, examples, failure, model, pace, page, paths, recipe, views
 from trainer.config import Config
+from trainer.errors import TrainingError
 from trainer.job import Job, prepare
 from trainer.journal import report
 from trainer.state import State
 from trainer.world import Ballot, Interruption, World
+
+ROOM = 1 << 20  # bytes; with less, a disk is full
 
 
 def run(config: Config) -> None:
@@ -157,15 +161,24 @@ def conclude(job: Job, state: State) -> None:
     if job.world.rank:
         return
     job.network.load_state_dict(state.outcome())
-    product = artifact.write(
-        paths.MODEL,
-        job.whole.eval().cpu(),
-        job.config,
-        job.library.dataset.classes,
-        fingerprint,
-        job.train,
-        job.test,
-    )
+    try:
+        product = artifact.write(
+            paths.MODEL,
+            job.whole.eval().cpu(),
+            job.config,
+            job.library.dataset.classes,
+            fingerprint,
+            job.train,
+            job.test,
+        )
+    except Exception as error:
+        # Three libraries write it, and each says of a full disk something else.
+        if shutil.disk_usage(paths.MODEL).free < ROOM:
+            raise TrainingError(
+                f"{paths.MODEL} has no room for the model: give it a larger volume and start the "
+                "job again; it goes on from its last checkpoint"
+            ) from error
+        raise
     manifest = product.manifest
     dataset = job.library.dataset
     page.write(
