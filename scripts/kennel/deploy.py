@@ -11,11 +11,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
-from kennel import outputs, smoke, stack
+from kennel import aws, outputs, smoke, stack
 from kennel.deployments import Deployment, History
 from kennel.errors import Failed, UserError
 from kennel.outputs import Outputs
 from kennel.registry import Registry
+from kennel.runs import prices
 from kennel.terminal import ended_by_signals
 
 Put = Callable[[Deployment], int]  # makes it live and tries it
@@ -62,6 +63,7 @@ def go(wanted: Deployment, platform: Outputs, env: str, *, as_json: bool, dry_ru
         with ended_by_signals():
             put = partial(applied, platform=platform, env=env)
             plan["pictures"] = carry_out(wanted, before, history, put)
+        console.print(cost(outputs.read("service", env)))
     if as_json:
         click.echo(json.dumps(plan | {"dry_run": dry_run}))
         return
@@ -113,6 +115,19 @@ def applied(wanted: Deployment, platform: Outputs, env: str) -> int:
     tried = smoke.check(outputs.read("service", env), content)
     console.print(f"{tried} test pictures through the API, all answered as after training")
     return tried
+
+
+def cost(service: Outputs) -> str:
+    """What serving costs from now on: the instances of the endpoint, the most of it by far."""
+    sagemaker = aws.client("sagemaker", service.region)
+    found = sagemaker.describe_endpoint(EndpointName=service["endpoint_name"])
+    given = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
+    kind = given["ProductionVariants"][0].get("InstanceType")
+    if not kind:
+        return "serverless: each request costs"
+    count = sum(int(each["DesiredInstanceCount"]) for each in found["ProductionVariants"])
+    hour = prices.dollars(prices.estimate(kind, count, 3600))
+    return f"{count} x {kind} serve: {hour} an hour, by list prices of {prices.DATE}"
 
 
 def content_of(wanted: Deployment, platform: Outputs) -> dict[str, Any] | None:

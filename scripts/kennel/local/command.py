@@ -34,9 +34,15 @@ def local(context: click.Context, home: Path) -> None:
 
 
 @local.command()
-@click.option("--port", default=PORT, show_default=True, help="Of all services, on loopback.")
+@click.option(
+    "--port", default=PORT, show_default=True, envvar="KENNEL_LOCAL_PORT",
+    help="Of all services, on loopback; 0: any.",
+)  # fmt: skip
 @click.option("--runner", type=click.Choice(["processes", "docker"]), default="processes")
-@click.option("--speed", default=30.0, show_default=True, help="How much faster AWS's waits pass.")
+@click.option(
+    "--speed", default=30.0, show_default=True, envvar="KENNEL_LOCAL_SPEED",
+    help="How much faster AWS's waits pass.",
+)  # fmt: skip
 @click.option("--classes", default=4, show_default=True, help="Of drawn pictures to learn.")
 @click.option(
     "--model",

@@ -73,6 +73,8 @@ def clone(home: Path, terraform: str) -> Person:
     plugins.mkdir(parents=True, exist_ok=True)
     ours = {
         "COLUMNS": "200",
+        "KENNEL_LOCAL_PORT": "0",  # another account may be about to take the usual one
+        "KENNEL_LOCAL_SPEED": "60",
         "PATH": f"{Path(terraform).parent}:{kept['PATH']}",
         "PYTHONPATH": os.pathsep.join(str(home / each) for each in IMPORTED),
         "TF_PLUGIN_CACHE_DIR": str(plugins),

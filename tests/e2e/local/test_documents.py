@@ -62,10 +62,9 @@ def test_the_readme_leads_from_nothing_to_an_answer_of_the_api(
     _, told, _ = path
     assert re.search(r"40 classified, [\d.]+/s", told), told[-3000:]
     assert "8 test pictures through the API, all answered as after training" in told
-    shown = subprocess.run(
-        [docker, "ps", "--filter", "label=kennel.local", "--format", "{{.Image}} {{.Command}}"],
-        capture_output=True, text=True, check=True,
-    ).stdout  # fmt: skip
+    assert re.search(r"^1 x ml\.\S+ serve: about \$[\d.]+ an hour", told, re.M)
+    running = [docker, "ps", "--no-trunc", "--filter", "label=kennel.local", "--format={{.Image}}"]
+    shown = subprocess.run(running, capture_output=True, text=True, check=True).stdout
     image = json.loads(person.types("cat build/releases/dev/images.json"))["serve"]["tag"]
     question = [docker, "image", "inspect", "--format", "{{.Id}}", f"kennel/serve:{image}"]
     built = subprocess.run(question, capture_output=True, text=True, check=True).stdout.strip()

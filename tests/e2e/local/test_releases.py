@@ -93,7 +93,9 @@ def stay(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     home = tmp_path_factory.mktemp("stay")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     path = f"{Path(sys.executable).parent}:{kept['PATH']}"
-    found = Stay(home, kept | {"PATH": path, "KENNEL_TERRAFORM": terraform, "COLUMNS": "200"})
+    account = {"KENNEL_LOCAL_PORT": "0", "KENNEL_LOCAL_SPEED": "60"}
+    tools = {"PATH": path, "KENNEL_TERRAFORM": terraform, "COLUMNS": "200"}
+    found = Stay(home, kept | account | tools)
     (home / "notebook.py").write_text(code_of(NOTEBOOK))
     try:
         found.said = run_alone([sys.executable, "notebook.py"], home, found.environment)

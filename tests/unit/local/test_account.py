@@ -55,6 +55,21 @@ def test_without_an_account_env_says_how_to_start_one(tmp_path: Path) -> None:
     assert "kennel local up" in str(done.exception)
 
 
+@pytest.mark.parametrize("bare", [True, False])
+def test_env_chooses_the_accounts_own_stack_only_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, bare: bool
+) -> None:
+    """In a bare account the stacks are those that are applied to it from terraform/."""
+    running = {"address": "http://127.0.0.1:1", "api": "http://127.0.0.1:2", "region": "eu-west-1"}
+    monkeypatch.setattr(Account, "running", lambda _: running)
+    if not bare:
+        (tmp_path / "outputs.json").touch()
+    said = CliRunner().invoke(local, ["--home", str(tmp_path), "env"]).stdout
+    assert "export AWS_ENDPOINT_URL_EXECUTE_API=http://127.0.0.1:2\n" in said
+    assert ("export KENNEL_ENV=local\n" in said) != bare
+    assert ("KENNEL_ENV" in said.splitlines()[-1]) == bare
+
+
 def test_without_terraform_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -67,7 +67,7 @@ def check(outcome: dict[str, Any], home: Path) -> None:
     assert outcome["best"]["values"]["rate"] == "0.12"
     assert outcome["best"]["objective"] == pytest.approx(0.98)
     [failed] = [each for each in outcome["trials"] if each["state"] == "Failed"]
-    assert failed["reason"].endswith("the loss is not a number")
+    assert "the loss is not a number" in failed["reason"]
     states = {each["values"]["rate"]: each["state"] for each in outcome["trials"]}
     assert states == {"0.12": "Completed", "0.5": "Completed", "0.9": "Failed"}
     page = (home / outcome["picture"]).read_text()

@@ -83,3 +83,17 @@ def test_a_file_of_another_form_is_refused(
     monkeypatch.setenv("KENNEL_OUTPUTS", str(tmp_path / "outputs.json"))
     with pytest.raises(UserError, match="must be a JSON object"):
         outputs.read("platform")
+
+
+def test_an_emulated_account_answers_for_amazons_address_of_the_api(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    url = "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/live/v1/predict"
+    (tmp_path / "outputs.json").write_text(json.dumps({"service": {"predict_url": url}}))
+    monkeypatch.setenv("KENNEL_OUTPUTS", str(tmp_path / "outputs.json"))
+    assert outputs.read("service")["predict_url"] == url
+    monkeypatch.setenv("AWS_ENDPOINT_URL_EXECUTE_API", "http://127.0.0.1:5")
+    there = "http://127.0.0.1:5/restapis/a1b2c3/live/_user_request_/v1/predict"
+    assert outputs.read("service")["predict_url"] == there
+    (tmp_path / "outputs.json").write_text(json.dumps({"service": {"predict_url": there}}))
+    assert outputs.read("service")["predict_url"] == there
