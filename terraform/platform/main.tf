@@ -49,7 +49,7 @@ module "training" {
   buckets              = local.buckets
   job                  = var.job
   kms_key_arn          = module.storage.kms_key_arn
-  manage_log_group     = var.manage_account_settings
+  manage_log_groups    = var.manage_account_settings
   network              = merge(local.vpc, { subnet_ids = module.network.private_subnet_ids })
   permissions_boundary = var.permissions_boundary
   repository_arn       = module.registry.repository_arns["train"]

@@ -6,6 +6,7 @@ module "endpoint" {
   name                 = var.prefix
   alarm_topic_arns     = [module.observability.topic_arn]
   async                = var.async
+  data_bucket          = var.data_bucket
   data_capture         = var.data_capture
   deployment           = var.deployment
   environment          = var.environment

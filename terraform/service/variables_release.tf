@@ -8,6 +8,12 @@ variable "async" {
   default = null
 }
 
+variable "data_bucket" {
+  description = "The platform root's output bucket_names.data, for `kennel batch`. null: no batch jobs."
+  type        = string
+  default     = null
+}
+
 variable "data_capture" {
   description = "Keep this share of requests and answers in a bucket. null keeps none."
   type = object({

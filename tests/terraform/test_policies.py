@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.conftest import COUNTS
+from tests.terraform.conftest import COUNTS, ENVIRONMENTS
 from tests.terraform.policies import UNKNOWN, Statement, expand
 
 # Allowed with any resource, and why. Whatever is not here must name what it is for.
@@ -50,6 +50,7 @@ ESCALATIONS = [
 MAY_MAKE_ROLES = "data.aws_iam_policy_document.apply"
 
 Plans = dict[str, dict[str, Any]]
+ACCOUNT = "123456789012"
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +147,30 @@ def test_the_function_may_invoke_one_endpoint(
         modules = plans[name]["configuration"]["root_module"]["module_calls"]
         given = modules["function"]["expressions"]["endpoint"]["references"]
         assert "module.endpoint.arn" in given
+
+
+def test_the_model_classifies_in_bulk_and_never_writes_a_model(
+    documents: dict[tuple[str, str], list[Statement]],
+) -> None:
+    """Batch transform has the model's role: it reads the data, and writes answers beside models."""
+    for name in ENVIRONMENTS:
+        objects = {
+            (action, resource)
+            for (plan, address), statements in documents.items()
+            if plan == f"service-{name}" and address.startswith("module.endpoint.")
+            for each in statements
+            for action in each.actions & {"s3:GetObject", "s3:PutObject", "s3:ListBucket"}
+            for resource in each.resources
+        }
+        data, models = (
+            f"arn:aws:s3:::kennel-{name}-{kind}-{ACCOUNT}" for kind in ("data", "models")
+        )
+        assert objects == {
+            ("s3:GetObject", f"{data}/*"),
+            ("s3:GetObject", f"{models}/dogs/1/model.tar.gz"),
+            ("s3:ListBucket", data),
+            ("s3:PutObject", f"{models}/batch/*"),
+        }
 
 
 def test_no_policy_leads_to_more_rights(

@@ -69,6 +69,7 @@ data "aws_iam_policy_document" "trust" {
 
 data "aws_iam_policy_document" "permissions" {
   source_policy_documents = concat(
+    data.aws_iam_policy_document.batch[*].json,
     data.aws_iam_policy_document.network[*].json,
     data.aws_iam_policy_document.objects[*].json,
     data.aws_iam_policy_document.rollback[*].json,

@@ -10,6 +10,19 @@ variable "alarm_topic_arns" {
   }
 }
 
+variable "data_bucket" {
+  description = "Bucket that batch transform jobs read; answers go to the model's, batch/. null: none."
+  type        = string
+  default     = null
+
+  validation {
+    condition = alltrue([
+      for name in var.data_bucket[*] : can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", name))
+    ])
+    error_message = "data_bucket must be the name of one bucket, without wildcards or s3://."
+  }
+}
+
 variable "environment" {
   description = "Environment variables of the container. Nothing secret: the model shows them."
   type        = map(string)

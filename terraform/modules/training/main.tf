@@ -15,11 +15,12 @@ locals {
   subnet_arns = [for id in var.network.subnet_ids : "${local._ec2}:subnet/${id}"]
 }
 
-# Every training job of the account and region logs here: of two stacks, one may own it.
+# Every job of the account and region logs here, batch transform's too: of two stacks, one may own
+# these groups.
 resource "aws_cloudwatch_log_group" "this" {
-  count = (var.manage_log_group ? 1 : 0)
+  for_each = (var.manage_log_groups ? toset(["TrainingJobs", "TransformJobs"]) : [])
 
-  name              = "/aws/sagemaker/TrainingJobs"
+  name              = "/aws/sagemaker/${each.key}"
   kms_key_id        = var.kms_key_arn
   retention_in_days = 365
 }

@@ -53,8 +53,8 @@ variable "kms_key_arn" {
   }
 }
 
-variable "manage_log_group" {
-  description = "Own the account-wide log group of training jobs; false if another stack does."
+variable "manage_log_groups" {
+  description = "Own the account-wide log groups of jobs; false if another stack does."
   type        = bool
   default     = true
   nullable    = false

@@ -59,13 +59,58 @@ run "captures_a_share_of_the_traffic" {
   }
 }
 
+run "classifies_a_bucket_on_request" {
+  variables {
+    data_bucket = "kennel-data"
+  }
+
+  assert {
+    condition = {
+      for statement in data.aws_iam_policy_document.batch[0].statement :
+      statement.sid => { actions = statement.actions, resources = statement.resources }
+      if statement.resources != toset(["*"])
+      } == {
+      ListPictures = {
+        actions   = toset(["s3:ListBucket"])
+        resources = toset(["arn:aws:s3:::kennel-data"])
+      }
+      ReadPictures = {
+        actions   = toset(["s3:GetObject"])
+        resources = toset(["arn:aws:s3:::kennel-data/*"])
+      }
+      WriteAnswers = {
+        actions   = toset(["s3:PutObject"])
+        resources = toset(["arn:aws:s3:::kennel-models/batch/*"])
+      }
+      EncryptAnswers = {
+        actions   = toset(["kms:GenerateDataKey"])
+        resources = toset([var.kms_key_arn])
+      }
+      WriteLogsOfJobs = {
+        actions = toset([
+          "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents",
+        ])
+        resources = toset([
+          "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/sagemaker/TransformJobs:*",
+        ])
+      }
+    }
+    error_message = "Batch transform may read one bucket and write answers, never a model."
+  }
+}
+
 run "tracks_invocations_plans_the_day_and_surges_on_request" {
   variables {
     scaling = {
       invocations_per_minute = 600
       surge                  = { concurrent_requests = 12 }
       schedule = {
-        morning = { cron = "0 7 ? * MON-FRI *", min_instances = 2, max_instances = 6, timezone = "Europe/Dublin" }
+        morning = {
+          cron          = "0 7 ? * MON-FRI *"
+          min_instances = 2
+          max_instances = 6
+          timezone      = "Europe/Dublin"
+        }
       }
     }
   }
@@ -74,7 +119,8 @@ run "tracks_invocations_plans_the_day_and_surges_on_request" {
     condition = alltrue([
       for target in aws_appautoscaling_policy.this[0].target_tracking_scaling_policy_configuration :
       target.target_value == 600 &&
-      one(target.predefined_metric_specification).predefined_metric_type == "SageMakerVariantInvocationsPerInstance"
+      one(target.predefined_metric_specification[*].predefined_metric_type) ==
+      "SageMakerVariantInvocationsPerInstance"
     ])
     error_message = "The named number says which metric is tracked."
   }
@@ -91,7 +137,10 @@ run "tracks_invocations_plans_the_day_and_surges_on_request" {
     condition = (
       aws_cloudwatch_metric_alarm.step["surge"].period == 10 &&
       aws_cloudwatch_metric_alarm.step["surge"].threshold == 12 &&
-      aws_appautoscaling_policy.step["surge"].step_scaling_policy_configuration[0].step_adjustment != null
+      flatten([
+        for step in aws_appautoscaling_policy.step["surge"].step_scaling_policy_configuration :
+        [for adjustment in step.step_adjustment : adjustment.scaling_adjustment]
+      ]) == [2]
     )
     error_message = "A surge must be seen within seconds."
   }

@@ -148,6 +148,16 @@ run "refuses_more_warm_serverless_than_may_run" {
   expect_failures = [var.serverless]
 }
 
+run "refuses_all_buckets" {
+  command = plan
+
+  variables {
+    data_bucket = "*"
+  }
+
+  expect_failures = [var.data_bucket]
+}
+
 run "refuses_a_boundary_that_is_no_policy" {
   command = plan
 

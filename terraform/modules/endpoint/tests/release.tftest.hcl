@@ -25,9 +25,10 @@ run "moves_a_tenth_first_and_back_when_an_alarm_rings" {
   }
 
   assert {
-    condition = toset(
-      one(one(aws_sagemaker_endpoint.this.deployment_config).auto_rollback_configuration).alarms[*].alarm_name
-    ) == toset(["kennel-test-rollback-errors", "kennel-test-rollback-latency"])
+    condition = toset(flatten([
+      for rollback in one(aws_sagemaker_endpoint.this.deployment_config).auto_rollback_configuration :
+      rollback.alarms[*].alarm_name
+    ])) == toset(["kennel-test-rollback-errors", "kennel-test-rollback-latency"])
     error_message = "Errors and latency must roll a release back."
   }
 
@@ -96,7 +97,9 @@ run "starts_with_as_many_instances_as_run" {
   }
 
   assert {
-    condition     = one(aws_sagemaker_endpoint_configuration.this.production_variants).initial_instance_count == 3
+    condition = (one(
+      aws_sagemaker_endpoint_configuration.this.production_variants
+    ).initial_instance_count == 3)
     error_message = "A release in the busy hour must not shrink the fleet to its minimum."
   }
 }
@@ -110,7 +113,9 @@ run "starts_with_no_more_than_the_maximum" {
   }
 
   assert {
-    condition     = one(aws_sagemaker_endpoint_configuration.this.production_variants).initial_instance_count == 4
+    condition = (one(
+      aws_sagemaker_endpoint_configuration.this.production_variants
+    ).initial_instance_count == 4)
     error_message = "Above the maximum autoscaling would take instances away at once."
   }
 }

@@ -8,9 +8,14 @@ mock_provider "aws" {
 variables {
   buckets        = { data = "kennel-test-data", models = "kennel-test-models" }
   kms_key_arn    = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-  network        = { vpc_id = "vpc-1", subnet_ids = ["subnet-1", "subnet-2"], s3_prefix_list_id = "pl-1" }
   prefix         = "kennel-test"
   repository_arn = "arn:aws:ecr:eu-west-1:123456789012:repository/kennel-test/train"
+
+  network = {
+    s3_prefix_list_id = "pl-1"
+    subnet_ids        = ["subnet-1", "subnet-2"]
+    vpc_id            = "vpc-1"
+  }
 }
 
 run "role_serves_jobs_of_this_stack_only" {
@@ -31,10 +36,13 @@ run "role_serves_jobs_of_this_stack_only" {
   assert {
     condition = {
       for statement in data.aws_iam_policy_document.permissions.statement :
-      statement.sid => statement.resources if startswith(one(slice(tolist(statement.actions), 0, 1)), "s3:")
+      statement.sid => statement.resources
+      if startswith(one(slice(tolist(statement.actions), 0, 1)), "s3:")
       } == {
-      ListData               = toset(["arn:aws:s3:::kennel-test-data"])
-      ReadDataAndCheckpoints = toset(["arn:aws:s3:::kennel-test-data/*", "arn:aws:s3:::kennel-test-models/checkpoints/*"])
+      ListData = toset(["arn:aws:s3:::kennel-test-data"])
+      ReadDataAndCheckpoints = toset([
+        "arn:aws:s3:::kennel-test-data/*", "arn:aws:s3:::kennel-test-models/checkpoints/*",
+      ])
       WriteModelsAndCheckpoints = toset([
         "arn:aws:s3:::kennel-test-models/checkpoints/*", "arn:aws:s3:::kennel-test-models/jobs/*",
       ])
@@ -46,7 +54,8 @@ run "role_serves_jobs_of_this_stack_only" {
   assert {
     condition = alltrue([
       for statement in data.aws_iam_policy_document.permissions.statement :
-      length(statement.condition) > 0 if startswith(statement.sid, "Encrypt") || statement.sid == "ReportMetrics"
+      length(statement.condition) > 0
+      if startswith(statement.sid, "Encrypt") || statement.sid == "ReportMetrics"
     ])
     error_message = "What cannot be limited by resource must be limited by condition."
   }
@@ -55,9 +64,11 @@ run "role_serves_jobs_of_this_stack_only" {
 run "hosts_reach_each_other_and_s3" {
   assert {
     condition = (
-      aws_vpc_security_group_egress_rule.s3.prefix_list_id == "pl-1" &&
-      aws_vpc_security_group_egress_rule.peers.referenced_security_group_id == aws_security_group.this.id &&
-      aws_vpc_security_group_ingress_rule.peers.referenced_security_group_id == aws_security_group.this.id
+      aws_vpc_security_group_egress_rule.s3.prefix_list_id == "pl-1" && alltrue([
+        for rule in [
+          aws_vpc_security_group_egress_rule.peers, aws_vpc_security_group_ingress_rule.peers,
+        ] : rule.referenced_security_group_id == aws_security_group.this.id
+      ])
     )
     error_message = "A host may talk to its peers and to S3, and to nobody else."
   }
@@ -74,16 +85,28 @@ run "tells_scripts_all_a_job_needs" {
   }
 }
 
-run "leaves_the_log_group_to_its_owner" {
+run "keeps_the_logs_of_jobs_encrypted_and_not_for_ever" {
+  assert {
+    condition = {
+      for group in aws_cloudwatch_log_group.this : group.name => group.retention_in_days
+      } == {
+      "/aws/sagemaker/TrainingJobs"  = 365
+      "/aws/sagemaker/TransformJobs" = 365
+    }
+    error_message = "SageMaker would make both itself, without a key and without an end."
+  }
+}
+
+run "leaves_the_log_groups_to_their_owner" {
   command = plan
 
   variables {
-    manage_log_group = false
+    manage_log_groups = false
   }
 
   assert {
     condition     = length(aws_cloudwatch_log_group.this) == 0
-    error_message = "A log group of the whole account must be possible to leave alone."
+    error_message = "What is the whole account's must be possible to leave alone."
   }
 }
 
