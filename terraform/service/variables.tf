@@ -70,12 +70,22 @@ variable "prefix" {
   description = "Start of every name, for example kennel-dev."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.prefix))
+    error_message = "prefix must be 3 to 20 of a-z, 0-9 and -, from a letter on."
+  }
 }
 
 variable "region" {
   description = "AWS region of everything."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    error_message = "region must be the name of an AWS region, for example eu-west-1."
+  }
 }
 
 variable "throttle" {

@@ -144,12 +144,15 @@ def override() -> Iterator[str]:
         server.shutdown()
 
 
+Roots = dict[str, tuple[Path, Environment]]
+
+
 @pytest.fixture(scope="session")
-def plan_files(
+def roots(
     terraform: str, attached: Environment, override: str, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """Each root's plan with each file of values, as JSON, made by the real provider."""
-    tree = tmp_path_factory.mktemp("plans")
+) -> Roots:
+    """Each root in a copy of the tree, ready to be planned by the real provider."""
+    tree = tmp_path_factory.mktemp("roots")
     shutil.copytree(TERRAFORM, tree / "terraform")
     shutil.copytree(ROOT / "functions", tree / "functions")
     (tree / "build").mkdir()
@@ -160,6 +163,18 @@ def plan_files(
         (folder / "offline_override.tf").write_text(override)
         env = attached | {"TF_DATA_DIR": str(tree / f".data-{root}")}
         call(terraform, "init", "-lockfile=readonly", folder=folder, env=env)
+        made[root] = (folder, env)
+    return made
+
+
+@pytest.fixture(scope="session")
+def plan_files(
+    terraform: str, roots: Roots, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Each root's plan with each file of values, as JSON."""
+    made = {}
+    tree = tmp_path_factory.mktemp("plans")
+    for root, (folder, env) in roots.items():
         for name in ENVIRONMENTS:
             saved = f"-out={name}.tfplan"
             values = f"-var-file={name}.tfvars"

@@ -122,7 +122,7 @@ def test_interface_is_small_typed_and_described(module: Path) -> None:
         assert not re.search(r"\bany\b", text.split("description")[0]), f"{name} takes anything"
 
 
-@pytest.mark.parametrize("module", MODULES, ids=named)
+@pytest.mark.parametrize("module", [*MODULES, *(TERRAFORM / r for r in ROOTS)], ids=named)
 def test_each_validation_is_seen_to_refuse(module: Path) -> None:
     """As many runs expect a variable to fail as it has validations: none is a dead letter."""
     tests = "".join(path.read_text() for path in module.glob("tests/*.tftest.hcl"))
@@ -138,6 +138,14 @@ def test_code_can_be_read(path: Path) -> None:
     lines = path.read_text().splitlines()
     assert len(lines) <= 150
     assert not [line for line in lines if len(line) > 105 and "https:" not in line]
+
+
+def test_tests_can_be_read() -> None:
+    """Only one address or pattern, which cannot be broken, may make a line long."""
+    whole = re.compile(r'\s*(\w+ += )?"\S+( [^" ]*)*",?')
+    for path in (each for each in TERRAFORM.rglob("*.hcl") if ".terraform/" not in str(each)):
+        lines = path.read_text().splitlines()
+        assert not [line for line in lines if len(line) > 105 and not whole.fullmatch(line)], path
 
 
 def test_roles_hold_only_the_policies_written_here() -> None:

@@ -1,11 +1,13 @@
 """What terraform/stack.py decides; what it runs is Terraform's business."""
 
 import json
+import subprocess
 import sys
 from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.terraform.conftest import ENVIRONMENTS, ROOTS, TERRAFORM
 
 sys.path.insert(0, str(TERRAFORM))
@@ -101,6 +103,13 @@ def test_the_copy_for_plans_holds_nothing_sensitive() -> None:
 def test_each_environment_says_prefix_and_region(root: str, name: str) -> None:
     found = stack.Stack(root, name)
     assert (found.prefix, found.region) == (f"kennel-{name}", "eu-west-1")
+
+
+@pytest.mark.parametrize("verb", stack.VERBS)
+def test_make_hands_over_verb_root_and_environment(verb: str) -> None:
+    command = ["make", "--dry-run", verb, "STACK=platform", "ENV=prod"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f"terraform/stack.py {verb} platform prod\n" in done.stdout
 
 
 def test_an_unknown_environment_is_named(capsys: pytest.CaptureFixture[str]) -> None:

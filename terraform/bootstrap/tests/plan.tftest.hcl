@@ -38,3 +38,14 @@ run "has_no_ci_on_request" {
     error_message = "ci = null must make no role."
   }
 }
+
+run "refuses_a_name_or_place_that_aws_would_not_take" {
+  command = plan
+
+  variables {
+    prefix = "Kennel"
+    region = "Ireland"
+  }
+
+  expect_failures = [var.prefix, var.region]
+}

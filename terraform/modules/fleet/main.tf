@@ -1,18 +1,15 @@
 # A fleet is a job, not a server: Terraform describes it, and one RunInstances call starts it (the
 # output `start`). As resources, instances that end by themselves would be started anew by
 # every apply.
-data "aws_caller_identity" "current" {}
-
 data "aws_partition" "current" {}
 
 # `id` is the region's name in every provider version from 5 on.
 data "aws_region" "current" {}
 
 locals {
-  account_id = data.aws_caller_identity.current.account_id
-  partition  = data.aws_partition.current.partition
-  region     = data.aws_region.current.id
-  name       = "${var.prefix}-fleet"
+  partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.id
+  name      = "${var.prefix}-fleet"
 
   user_data = templatefile("${path.module}/user_data.sh.tftpl", {
     data_uri      = var.data_uri

@@ -43,6 +43,11 @@ variable "function" {
     name       = string
   })
   nullable = false
+
+  validation {
+    condition     = can(regex(":function:[^*/]+:[^*/]+/invocations$", var.function.invoke_arn))
+    error_message = "function.invoke_arn must be that of one alias, as aws_lambda_alias has it."
+  }
 }
 
 variable "kms_key_arn" {
@@ -60,6 +65,11 @@ variable "name" {
   description = "Name of the API, its key and its usage plan."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,28}[a-z0-9]$", var.name))
+    error_message = "name must be 3 to 30 of a-z, 0-9 and -, from a letter on."
+  }
 }
 
 variable "openapi_file" {

@@ -2,14 +2,11 @@
 # CloudWatch and Budgets use it (the storage module's does).
 data "aws_caller_identity" "current" {}
 
-data "aws_partition" "current" {}
-
 # `id` is the region's name in every provider version from 5 on.
 data "aws_region" "current" {}
 
 locals {
   account_id = data.aws_caller_identity.current.account_id
-  partition  = data.aws_partition.current.partition
   region     = data.aws_region.current.id
 }
 

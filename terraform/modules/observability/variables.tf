@@ -5,6 +5,11 @@ variable "api" {
     stage = string
   })
   nullable = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9-]+/[a-z0-9_]+$", "${var.api.name}/${var.api.stage}"))
+    error_message = "api must have the name of an API and of its stage."
+  }
 }
 
 variable "cpus" {
@@ -35,12 +40,22 @@ variable "endpoint_name" {
   description = "Name of the SageMaker endpoint."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9-]+$", var.endpoint_name))
+    error_message = "endpoint_name must be the endpoint's name, not its ARN."
+  }
 }
 
 variable "function_name" {
   description = "Name of the function."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_-]+$", var.function_name))
+    error_message = "function_name must be the function's name, not its ARN."
+  }
 }
 
 variable "kms_key_arn" {

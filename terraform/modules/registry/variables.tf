@@ -9,6 +9,11 @@ variable "kms_key_arn" {
   description = "ARN of the key that encrypts the images."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[^*]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a key, not its id or alias."
+  }
 }
 
 variable "prefix" {

@@ -44,3 +44,15 @@ run "leaves_the_account_setting_to_its_owner" {
     error_message = "A setting of the whole account must be possible to leave alone."
   }
 }
+
+# Other values are checked by the modules; tests/terraform/test_values.py has them all.
+run "refuses_a_name_or_place_that_aws_would_not_take" {
+  command = plan
+
+  variables {
+    prefix = "Kennel"
+    region = "Ireland"
+  }
+
+  expect_failures = [var.prefix, var.region]
+}

@@ -16,7 +16,9 @@ run "joins_endpoint_function_and_api" {
   }
 
   assert {
-    condition     = output.predict_url == "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com/live/v1/predict"
+    condition = output.predict_url == join("/", [
+      "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com", "live/v1/predict",
+    ])
     error_message = "predict_url must be the stage's address and the path of the OpenAPI file."
   }
 
@@ -63,4 +65,16 @@ run "lets_an_endpoint_have_no_instances" {
     condition     = output.endpoint_name == var.prefix
     error_message = "A serverless endpoint must be possible from the root."
   }
+}
+
+# Other values are checked by the modules; tests/terraform/test_values.py has them all.
+run "refuses_a_name_or_place_that_aws_would_not_take" {
+  command = plan
+
+  variables {
+    prefix = "Kennel"
+    region = "Ireland"
+  }
+
+  expect_failures = [var.prefix, var.region]
 }

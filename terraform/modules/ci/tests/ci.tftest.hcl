@@ -22,7 +22,8 @@ run "trusts_one_repository_on_one_occasion" {
         for condition in one(document.statement).condition : condition.variable => condition.values
       }
       } == {
-      for name, subject in { apply                = "environment:prod", plan = "pull_request" } : name => {
+      for name, subject in tomap({ apply = "environment:prod", plan = "pull_request" }) :
+      name => {
         "token.actions.githubusercontent.com:aud" = tolist(["sts.amazonaws.com"])
         "token.actions.githubusercontent.com:sub" = tolist(["repo:kennel/kennel:${subject}"])
       }
@@ -41,7 +42,8 @@ run "knows_the_new_names_of_repositories" {
 
   assert {
     condition = contains(flatten([
-      for condition in one(data.aws_iam_policy_document.trust["plan"].statement).condition : condition.values
+      for condition in one(data.aws_iam_policy_document.trust["plan"].statement).condition :
+      condition.values
     ]), "repo:kennel@1234/kennel@5678:pull_request")
     error_message = "Repositories made since July 2026 have ids in their tokens."
   }
@@ -56,7 +58,9 @@ run "plans_from_a_state_without_secrets_and_nothing_else" {
       } == {
       DecryptState            = "kms:Decrypt ${var.state.kms_key_arn}"
       FindStateWithoutSecrets = "s3:ListBucket arn:aws:s3:::${var.state.bucket}"
-      ReadStateWithoutSecrets = "s3:GetObject arn:aws:s3:::${var.state.bucket}/kennel-test/shown/*.tfstate"
+      ReadStateWithoutSecrets = join(" ", [
+        "s3:GetObject", "arn:aws:s3:::${var.state.bucket}/kennel-test/shown/*.tfstate",
+      ])
     }
     error_message = "A pull request's plan may read the state without secrets, and nothing else."
   }
@@ -76,7 +80,10 @@ run "applies_within_the_prefix_and_the_boundary" {
   assert {
     condition = alltrue([
       for statement in data.aws_iam_policy_document.apply_roles.statement :
-      contains(flatten([for condition in statement.condition : condition.values]), aws_iam_policy.boundary.arn)
+      contains(
+        flatten([for condition in statement.condition : condition.values]),
+        aws_iam_policy.boundary.arn
+      )
       if statement.effect != "Deny" && length(setintersection(
         statement.actions, ["iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"]
       )) > 0
@@ -87,7 +94,8 @@ run "applies_within_the_prefix_and_the_boundary" {
   assert {
     condition = anytrue([
       for statement in data.aws_iam_policy_document.apply_roles.statement :
-      statement.effect == "Deny" && contains(statement.resources, "arn:aws:iam::123456789012:role/kennel-test-ci-*")
+      statement.effect == "Deny" &&
+      contains(statement.resources, "arn:aws:iam::123456789012:role/kennel-test-ci-*")
     ])
     error_message = "Who applies must not change the roles of CI, nor the boundary."
   }

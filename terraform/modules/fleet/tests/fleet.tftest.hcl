@@ -9,9 +9,16 @@ variables {
   data_uri    = "s3://kennel-test-data/dogs"
   image       = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/kennel-test/train@sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
   kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-  network     = { vpc_id = "vpc-1", subnet_id = "subnet-1", s3_prefix_list_id = "pl-1", cidr_block = "10.20.0.0/16" }
-  output      = { bucket = "kennel-test-models" }
-  prefix      = "kennel-test"
+
+  network = {
+    cidr_block        = "10.20.0.0/16"
+    s3_prefix_list_id = "pl-1"
+    subnet_id         = "subnet-1"
+    vpc_id            = "vpc-1"
+  }
+
+  output = { bucket = "kennel-test-models" }
+  prefix = "kennel-test"
 }
 
 run "guards_the_nodes" {
@@ -85,9 +92,11 @@ run "role_reads_the_data_pulls_one_image_and_writes_one_prefix" {
         ["ReadTheDataAndTheRendezvous", "WriteResults", "PullTheImage"], statement.sid
       )
       } == {
-      PullTheImage                = toset(["arn:aws:ecr:eu-west-1:123456789012:repository/kennel-test/train"])
-      ReadTheDataAndTheRendezvous = toset(["arn:aws:s3:::kennel-test-data/dogs/*", "arn:aws:s3:::kennel-test-models/fleet/*"])
-      WriteResults                = toset(["arn:aws:s3:::kennel-test-models/fleet/*"])
+      PullTheImage = toset(["arn:aws:ecr:eu-west-1:123456789012:repository/kennel-test/train"])
+      ReadTheDataAndTheRendezvous = toset([
+        "arn:aws:s3:::kennel-test-data/dogs/*", "arn:aws:s3:::kennel-test-models/fleet/*",
+      ])
+      WriteResults = toset(["arn:aws:s3:::kennel-test-models/fleet/*"])
     }
     error_message = "The role must name its data, its image and its prefix."
   }
@@ -121,11 +130,18 @@ run "refuses_wrong_values" {
     kms_key_arn             = "alias/kennel"
     machine_image_parameter = "/someone/else"
     max_minutes             = 5
-    network                 = { vpc_id = "vpc-1", subnet_id = "subnet-1", s3_prefix_list_id = "pl-1", cidr_block = "0.0.0.0/0" }
-    nodes                   = 0
-    output                  = { bucket = "kennel-test-models", prefix = "/" }
-    prefix                  = "Kennel"
-    volume_gb               = 8
+
+    network = {
+      cidr_block        = "0.0.0.0/0"
+      s3_prefix_list_id = "pl-1"
+      subnet_id         = "subnet-1"
+      vpc_id            = "vpc-1"
+    }
+
+    nodes     = 0
+    output    = { bucket = "kennel-test-models", prefix = "/" }
+    prefix    = "Kennel"
+    volume_gb = 8
   }
 
   expect_failures = [

@@ -8,8 +8,15 @@ mock_provider "aws" {
 variables {
   buckets     = { data = "kennel-test-data", models = "kennel-test-models" }
   kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-  network     = { vpc_id = "vpc-1", subnet_id = "subnet-1", s3_prefix_list_id = "pl-1", cidr_block = "10.20.0.0/16" }
-  prefix      = "kennel-test"
+
+  network = {
+    cidr_block        = "10.20.0.0/16"
+    s3_prefix_list_id = "pl-1"
+    subnet_id         = "subnet-1"
+    vpc_id            = "vpc-1"
+  }
+
+  prefix = "kennel-test"
 }
 
 run "is_closed_encrypted_and_small" {
@@ -20,7 +27,10 @@ run "is_closed_encrypted_and_small" {
       aws_sagemaker_notebook_instance.this.direct_internet_access == "Disabled" &&
       aws_sagemaker_notebook_instance.this.subnet_id == "subnet-1" &&
       aws_sagemaker_notebook_instance.this.kms_key_id == var.kms_key_arn &&
-      one(aws_sagemaker_notebook_instance.this.instance_metadata_service_configuration).minimum_instance_metadata_service_version == "2"
+      [
+        for service in aws_sagemaker_notebook_instance.this.instance_metadata_service_configuration :
+        service.minimum_instance_metadata_service_version
+      ] == ["2"]
     )
     error_message = "No root, no internet, our subnet, our key, IMDSv2."
   }
@@ -31,7 +41,8 @@ run "stops_when_nobody_uses_it" {
     condition = (
       strcontains(output.script, "60 * 60") &&
       strcontains(output.script, "stop-notebook-instance") &&
-      base64decode(aws_sagemaker_notebook_instance_lifecycle_configuration.this.on_start) == output.script
+      base64decode(aws_sagemaker_notebook_instance_lifecycle_configuration.this.on_start) ==
+      output.script
     )
     error_message = "Each start must leave a timer that stops the idle notebook."
   }
@@ -39,9 +50,12 @@ run "stops_when_nobody_uses_it" {
   assert {
     condition = {
       for statement in data.aws_iam_policy_document.permissions.statement :
-      statement.sid => statement.resources if startswith(one(slice(tolist(statement.actions), 0, 1)), "sagemaker:")
+      statement.sid => statement.resources
+      if startswith(one(slice(tolist(statement.actions), 0, 1)), "sagemaker:")
       } == {
-      StopItselfWhenIdle = toset(["arn:aws:sagemaker:eu-west-1:123456789012:notebook-instance/kennel-test-notebook"])
+      StopItselfWhenIdle = toset([
+        "arn:aws:sagemaker:eu-west-1:123456789012:notebook-instance/kennel-test-notebook",
+      ])
     }
     error_message = "Of SageMaker the notebook may do one thing: stop itself."
   }
@@ -68,9 +82,16 @@ run "refuses_wrong_values" {
     idle_minutes  = 0
     instance_type = "t3.medium"
     kms_key_arn   = "alias/kennel"
-    network       = { vpc_id = "vpc-1", subnet_id = "subnet-1", s3_prefix_list_id = "pl-1", cidr_block = "0.0.0.0/0" }
-    prefix        = "Kennel"
-    volume_gb     = 1
+
+    network = {
+      cidr_block        = "0.0.0.0/0"
+      s3_prefix_list_id = "pl-1"
+      subnet_id         = "subnet-1"
+      vpc_id            = "vpc-1"
+    }
+
+    prefix    = "Kennel"
+    volume_gb = 1
   }
 
   expect_failures = [

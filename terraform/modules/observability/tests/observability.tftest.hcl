@@ -73,7 +73,8 @@ run "tells_only_whom_it_may" {
 run "counts_the_money_of_this_stack" {
   assert {
     condition = (
-      aws_budgets_budget.this.limit_amount == "300" && length(aws_budgets_budget.this.notification) == 2 &&
+      aws_budgets_budget.this.limit_amount == "300" &&
+      length(aws_budgets_budget.this.notification) == 2 &&
       one(aws_budgets_budget.this.cost_filter).values == tolist(["user:Project$kennel-test"])
     )
     error_message = "The budget must count this stack, and warn before it is spent."
@@ -91,8 +92,11 @@ run "refuses_wrong_values" {
   command = plan
 
   variables {
+    api            = { name = "kennel", stage = "" }
     cpus           = 0
     emails         = ["nobody"]
+    endpoint_name  = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/kennel"
+    function_name  = "arn:aws:lambda:eu-west-1:123456789012:function:kennel"
     kms_key_arn    = "alias/kennel"
     monthly_budget = 0
     name           = "Kennel"
@@ -100,7 +104,8 @@ run "refuses_wrong_values" {
   }
 
   expect_failures = [
-    var.cpus, var.emails, var.kms_key_arn, var.monthly_budget, var.name, var.thresholds,
+    var.api, var.cpus, var.emails, var.endpoint_name, var.function_name, var.kms_key_arn,
+    var.monthly_budget, var.name, var.thresholds,
   ]
 }
 

@@ -32,7 +32,7 @@ run "makes_an_immutable_scanned_encrypted_repository_for_each_image" {
   assert {
     condition = alltrue([
       for lifecycle in aws_ecr_lifecycle_policy.this :
-      [for rule in jsondecode(lifecycle.policy).rules : rule.selection.tagStatus] == ["untagged", "any"] &&
+      jsondecode(lifecycle.policy).rules[*].selection.tagStatus == ["untagged", "any"] &&
       jsondecode(lifecycle.policy).rules[1].selection.countNumber == 200
     ])
     error_message = "Untagged images go first; then all but the newest 200."
@@ -43,8 +43,9 @@ run "refuses_wrong_values" {
   command = plan
 
   variables {
-    prefix = "k"
+    kms_key_arn = "alias/kennel"
+    prefix      = "k"
   }
 
-  expect_failures = [var.prefix]
+  expect_failures = [var.kms_key_arn, var.prefix]
 }
