@@ -23,19 +23,25 @@ locals {
     UNSUPPORTED_MEDIA_TYPE = [415, "this content type is not taken"]
     WAF_FILTERED           = [403, "the firewall refuses this request"]
   }
+  # What has no line above keeps its status.
+  _others = {
+    DEFAULT_4XX = "the API refuses this request"
+    DEFAULT_5XX = "the API failed: its logs hold the request id"
+  }
+  _headers = {
+    "gatewayresponse.header.Content-Type" = "'application/problem+json'"
+    "gatewayresponse.header.X-Request-Id" = "context.requestId"
+  }
   _titles = {
     400 = "Bad Request", 401 = "Unauthorized", 403 = "Forbidden", 404 = "Not Found"
     413 = "Request Entity Too Large", 415 = "Unsupported Media Type", 429 = "Too Many Requests"
     500 = "Internal Server Error", 502 = "Bad Gateway", 504 = "Gateway Timeout"
   }
 
-  gateway_responses = {
+  gateway_responses = merge({
     for kind, refusal in local._refusals : kind => {
-      statusCode = refusal[0]
-      responseParameters = {
-        "gatewayresponse.header.Content-Type" = "'application/problem+json'"
-        "gatewayresponse.header.X-Request-Id" = "context.requestId"
-      }
+      statusCode         = refusal[0]
+      responseParameters = local._headers
       responseTemplates = {
         "application/json" = jsonencode({
           type       = "about:blank"
@@ -46,5 +52,16 @@ locals {
         })
       }
     }
-  }
+    }, {
+    for kind, detail in local._others : kind => {
+      responseParameters = local._headers
+      responseTemplates = {
+        "application/json" = jsonencode({
+          type       = "about:blank"
+          detail     = detail
+          request_id = "$context.requestId"
+        })
+      }
+    }
+  })
 }

@@ -30,6 +30,11 @@ resource "aws_subnet" "egress" {
   cidr_block        = cidrsubnet(var.cidr_block, 4, 8 + each.value)
 
   tags = { Name = "${var.prefix}-egress-${each.key}" }
+
+  # As for the private ones.
+  timeouts {
+    delete = "45m"
+  }
 }
 
 resource "aws_eip" "nat" {

@@ -36,6 +36,11 @@ resource "aws_subnet" "private" {
   cidr_block        = cidrsubnet(var.cidr_block, 4, each.value)
 
   tags = { Name = "${var.prefix}-private-${each.key}" }
+
+  # SageMaker and Lambda give their network interfaces back some time after they are gone.
+  timeouts {
+    delete = "45m"
+  }
 }
 
 resource "aws_route_table" "private" {

@@ -5,6 +5,13 @@ resource "aws_kms_key" "this" {
   policy              = data.aws_iam_policy_document.key.json
 }
 
+locals {
+  spot_role_arn = join("", [
+    "arn:${local.partition}:iam::${local.account_id}:role/aws-service-role/",
+    "spot.amazonaws.com/AWSServiceRoleForEC2Spot",
+  ])
+}
+
 resource "aws_kms_alias" "this" {
   name          = "alias/${var.prefix}"
   target_key_id = aws_kms_key.this.key_id
@@ -46,6 +53,33 @@ data "aws_iam_policy_document" "key" {
       test     = "ArnLike"
       variable = "kms:EncryptionContext:aws:logs:arn"
       values   = ["arn:${local.partition}:logs:${local.region}:${local.account_id}:log-group:*"]
+    }
+  }
+
+  # EC2 starts Spot instances by a role of its own, which must be able to encrypt their disks. As a
+  # condition, as no policy may name a role that AWS makes only when the account first uses Spot:
+  # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html
+  statement {
+    sid = "LetSpotEncryptDisks"
+    actions = [
+      "kms:CreateGrant",
+      "kms:Decrypt",
+      "kms:DescribeKey",
+      "kms:Encrypt",
+      "kms:GenerateDataKey*",
+      "kms:ReEncrypt*",
+    ]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = ["*"]
+    }
+
+    condition {
+      test     = "ArnEquals"
+      variable = "aws:PrincipalArn"
+      values   = [local.spot_role_arn]
     }
   }
 

@@ -84,7 +84,8 @@ run "opens_the_api_only_on_request" {
 run "guards_logs_and_throttles_the_stage" {
   assert {
     condition = (
-      aws_api_gateway_stage.this.access_log_settings[0].destination_arn == aws_cloudwatch_log_group.this.arn &&
+      one(aws_api_gateway_stage.this.access_log_settings[*].destination_arn) ==
+      aws_cloudwatch_log_group.this.arn &&
       can(jsondecode(aws_api_gateway_stage.this.access_log_settings[0].format).requestId) &&
       aws_cloudwatch_log_group.this.kms_key_id == var.kms_key_arn
     )

@@ -26,7 +26,8 @@ run "asks_for_signed_requests_on_request" {
   assert {
     condition = (
       jsondecode(local.body).paths["/v1/predict"].post.security == [{ sigv4 = [] }] &&
-      jsondecode(local.body).components.securitySchemes.sigv4["x-amazon-apigateway-authtype"] == "awsSigv4" &&
+      jsondecode(local.body).components.securitySchemes.sigv4["x-amazon-apigateway-authtype"] ==
+      "awsSigv4" &&
       length(aws_api_gateway_api_key.this) == 0
     )
     error_message = "With IAM there must be a signature and no key."
@@ -61,11 +62,20 @@ run "answers_by_itself_as_the_function_does" {
   assert {
     condition = alltrue([
       for kind, response in jsondecode(local.body)["x-amazon-apigateway-gateway-responses"] :
-      response.responseParameters["gatewayresponse.header.Content-Type"] == "'application/problem+json'" &&
-      jsondecode(response.responseTemplates["application/json"]).status == response.statusCode &&
-      jsondecode(response.responseTemplates["application/json"]).title != null
+      response.responseParameters["gatewayresponse.header.Content-Type"] ==
+      "'application/problem+json'" &&
+      jsondecode(response.responseTemplates["application/json"]).detail != null
     ])
     error_message = "API Gateway's own refusals must be problems too."
+  }
+
+  assert {
+    condition = [
+      for kind, response in jsondecode(local.body)["x-amazon-apigateway-gateway-responses"] : kind
+      if try(jsondecode(response.responseTemplates["application/json"]).status, 0) !=
+      try(response.statusCode, null)
+    ] == ["DEFAULT_4XX", "DEFAULT_5XX"]
+    error_message = "A problem must have the answer's status; what can have any must name none."
   }
 
   assert {
@@ -118,7 +128,9 @@ run "refuses_wrong_values" {
   variables {
     authorization = "BASIC"
     firewall      = { max_body_megabytes = 10 }
+    function      = { alias = "live", invoke_arn = "kennel", name = "kennel" }
     kms_key_arn   = "alias/kennel"
+    name          = "Kennel"
     openapi_file  = "missing.yaml"
     private       = { vpc_endpoint_ids = [] }
     throttle      = { rate = -1 }
@@ -126,8 +138,8 @@ run "refuses_wrong_values" {
   }
 
   expect_failures = [
-    var.authorization, var.firewall, var.kms_key_arn, var.openapi_file, var.private, var.throttle,
-    var.usage_plan,
+    var.authorization, var.firewall, var.function, var.kms_key_arn, var.name, var.openapi_file,
+    var.private, var.throttle, var.usage_plan,
   ]
 }
 

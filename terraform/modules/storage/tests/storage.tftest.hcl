@@ -83,6 +83,16 @@ run "closes_and_encrypts_every_bucket" {
   }
 
   assert {
+    condition = [
+      for statement in data.aws_iam_policy_document.key.statement : one(statement.condition).values
+      if statement.sid == "LetSpotEncryptDisks"
+      ] == [tolist([
+        "arn:aws:iam::123456789012:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot",
+    ])]
+    error_message = "A fleet on Spot needs the key, by EC2's own role and no other."
+  }
+
+  assert {
     condition     = aws_kms_key.this.enable_key_rotation
     error_message = "The key must rotate."
   }
