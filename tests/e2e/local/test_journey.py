@@ -170,17 +170,23 @@ def test_from_nothing_to_an_answer_on_loopback_alone(life: Life) -> None:
         assert life.seconds < MOST_SECONDS
 
 
-def test_the_aws_cli_sees_what_terraform_made(life: Life) -> None:
+def test_the_aws_cli_sees_what_terraform_made_and_asks_the_model(
+    life: Life, tmp_path: Path
+) -> None:
+    answer = tmp_path / "answer.json"
     shell = (
-        'eval "$("$0" -m kennel local --home "$1" env)"; '
-        "aws sagemaker describe-endpoint --endpoint-name kennel-local --output json"
+        'eval "$("$0" -m kennel local --home "$1" env)" && '
+        "aws sagemaker describe-endpoint --endpoint-name kennel-local --output json && "
+        "aws sagemaker-runtime invoke-endpoint --endpoint-name kennel-local "
+        '--content-type image/jpeg --body "fileb://$2" "$3" >&2'
     )
     told = subprocess.run(
-        ["bash", "-c", shell, sys.executable, str(life.home)],
+        ["bash", "-c", shell, sys.executable, str(life.home), life.answer["picture"], str(answer)],
         capture_output=True, text=True, check=True,
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
     )  # fmt: skip
     assert json.loads(told.stdout)["EndpointStatus"] == "InService"
+    assert json.loads(answer.read_text())["model"] == life.answer["model"]
     shown = json.loads(life.kennel("status", "--json"))
     assert [each["name"] for each in shown["endpoints"]] == ["kennel-local"]
 
@@ -203,18 +209,60 @@ def test_a_new_release_rolls_over_under_load_without_a_failed_request(
     assert not life.stack.changes("service")
 
 
-def test_a_broken_release_rolls_back_and_the_apply_says_so(life: Life, model: Path) -> None:
+@pytest.fixture(scope="module")
+def good(life: Life) -> dict[str, Any]:
+    """The values of the release that serves, before worse ones are tried."""
+    path = life.home / "tree/terraform/service/local.tfvars.json"
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def rolled_back(life: Life, values: dict[str, Any]) -> Seen:
+    """Apply a release that must not stay: what callers got meanwhile."""
     before = life.endpoint()["EndpointConfigName"]
-    damaged = packed(model, **{"model.safetensors": b"damaged"})
-    with callers(life, 1, pause=0.05) as seen, pytest.raises(UserError) as raised:
-        life.stack.apply("service", life.release(damaged, "damaged"))
+    with callers(life, 2, pause=0.03) as seen, pytest.raises(UserError) as raised:
+        life.stack.apply("service", values)
     assert "SageMaker rolled this release back" in str(raised.value)
     endpoint = life.endpoint()
     assert (endpoint["EndpointConfigName"], endpoint["EndpointStatus"]) == (before, "InService")
-    assert "did not pass the ping health check" in endpoint["FailureReason"]
-    assert seen.failures == []
     assert set(seen.names) == {"second"}
-    life.stack.apply("service", life.release(named(model, "third"), "third"))
+    return seen
+
+
+def test_a_model_that_fails_its_checksum_rolls_back_and_the_apply_says_so(
+    life: Life, good: dict[str, Any], model: Path
+) -> None:
+    damaged = packed(model, **{"model.safetensors": b"damaged"})
+    seen = rolled_back(life, good | life.release(damaged, "damaged"))
+    assert seen.failures == []
+    reason = life.endpoint()["FailureReason"]
+    assert "did not pass the ping health check" in reason
+    assert "model.safetensors" in reason
+
+
+def test_so_does_a_container_that_dies(life: Life, good: dict[str, Any]) -> None:
+    seen = rolled_back(life, good | {"environment": {"KENNEL_HANDLER": "nowhere"}})
+    assert seen.failures == []
+    assert "It ended with exit code" in life.endpoint()["FailureReason"]
+
+
+def test_so_does_a_release_that_answers_5xx_above_the_alarm(
+    life: Life, good: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "failing.py").write_text("def input_fn(body, content_type): raise RuntimeError\n")
+    handler = {"KENNEL_HANDLER": "failing", "PYTHONPATH": str(tmp_path)}
+    seen = rolled_back(life, good | {"environment": handler})
+    assert seen.failures
+    assert len(seen.failures) < seen.names["second"]  # it had a tenth of the traffic, for a while
+    assert "kennel-local-rollback-errors" in life.endpoint()["FailureReason"]
+    with callers(life, 2, pause=0.03) as seen:
+        time.sleep(2)
+    assert seen.failures == []
+
+
+def test_the_release_before_can_be_applied_again(life: Life, good: dict[str, Any]) -> None:
+    life.stack.apply("service", good)
+    assert "FailureReason" not in life.endpoint()
     assert not life.stack.changes("service")
 
 
@@ -243,7 +291,7 @@ def test_a_restart_brings_everything_back(life: Life) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     answer = predict(life, picture)
-    assert answer.json()["model"]["name"] == "third", answer.text
+    assert answer.json()["model"]["name"] == "second", answer.text
     assert not life.stack.changes("service")
 
 
