@@ -131,7 +131,7 @@ def test_searching_by_the_runbook(operator: Person) -> None:
 def test_deploying_and_rolling_back_by_the_runbook(operator: Person) -> None:
     for line in lines("Deploy", JOB=job_of(operator, 1)):
         told = operator.types(line)
-    assert told.strip().endswith("1"), "it was a release already"
+    assert "release 1, approved" in told, "it was a release already"
     assert serving(operator) == [2]
     for line in lines("Roll back"):
         operator.types(line)
@@ -155,7 +155,7 @@ def test_rotating_keys_by_the_runbook(operator: Person) -> None:
 
     outputs = "terraform -chdir=terraform/service output -raw api_key"
     old = operator.types(outputs)
-    find, create, attach, plan, replace, apply, delete = lines("Rotate keys")
+    find, create, _, replace, _ = lines("Rotate keys")
     [plan_id] = json.loads(operator.types(find))
     [bridge_id, bridge] = json.loads(operator.types(create))
     names = {"PLAN": plan_id, "BRIDGE": bridge_id}
@@ -165,13 +165,11 @@ def test_rotating_keys_by_the_runbook(operator: Person) -> None:
     [usage] = re.findall(r"`(aws apigateway get-usage [^`]+)`", RUNBOOK)
     day = datetime.now(UTC).date().isoformat()
     operator.types(" ".join(usage.replace("PLAN", plan_id).replace("DAY", day).split()))
-    for line in (plan, replace, apply):
-        operator.types(line)
+    operator.types(replace)
     new = operator.types(outputs)
     assert (let_in(old), let_in(bridge), let_in(new)) == (False, True, True)
     operator.types(lines("Rotate keys", **names)[-1])
     assert (let_in(bridge), let_in(new)) == (False, True)
-    assert "BRIDGE" in attach + delete
 
 
 def test_draining_by_the_runbook(operator: Person) -> None:
