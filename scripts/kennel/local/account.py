@@ -45,6 +45,17 @@ class Account:
             return str(json.loads((self.home / "settings.json").read_text())["runner"])
         return ""
 
+    def wished(self, **given: Any) -> dict[str, Any]:
+        """What was asked for now, or else before; a number of classes is for training anew."""
+        path = self.home / "wishes.json"
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        if given.get("classes"):
+            kept.pop("model", None)
+        kept |= {name: value for name, value in given.items() if value is not None}
+        self.home.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(kept))
+        return dict(kept)
+
     def running(self) -> dict[str, Any] | None:
         """What the control process says of itself; None if it does not run."""
         with suppress(FileNotFoundError, ValueError):

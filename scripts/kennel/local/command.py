@@ -43,10 +43,10 @@ def local(context: click.Context, home: Path) -> None:
     "--speed", default=30.0, show_default=True, envvar="KENNEL_LOCAL_SPEED",
     help="How much faster AWS's waits pass.",
 )  # fmt: skip
-@click.option("--classes", default=4, show_default=True, help="Of drawn pictures to learn.")
+@click.option("--classes", type=int, help="Of drawn pictures to learn [default: 4].")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="A model.tar.gz to serve instead of training one.",
 )
 @click.option("--values", type=click.File(), help="JSON with more variables of terraform/service.")
@@ -58,21 +58,26 @@ def up(
     port: int,
     runner: str,
     speed: float,
-    classes: int,
+    classes: int | None,
     model: Path | None,
     values: Any,
     bare: bool,
 ) -> None:
     """Start the account, apply both Terraform roots, train, and classify a picture.
 
-    What is there already is kept: run it again after a change, or after a restart.
+    What is there already is kept: run it again after a change, or after a restart. So are --model,
+    --classes and --values, until they are given anew.
     """
     from kennel.local.up import Journey, Wishes  # noqa: PLC0415 - boto3 takes its time
 
-    more = json.load(values) if values else None
-    journey = Journey(account, Wishes(port, runner, speed, classes, model, more))
     began = time.monotonic()
     with account.alone():
+        wish = account.wished(
+            classes=classes,
+            model=str(model) if model else None,
+            values=json.load(values) if values else None,
+        )
+        journey = Journey(account, Wishes(port, runner, speed, **wish))
         step("1/5", "Start", journey.start)
         if bare:
             return

@@ -40,7 +40,7 @@ class Wishes:
     runner: str
     speed: float
     classes: int = 4
-    model: Path | None = None
+    model: str | None = None  # a path
     values: Mapping[str, Any] | None = None  # more variables of the service root
 
 
@@ -82,7 +82,10 @@ class Journey:
     def train(self) -> str:
         """A training job of the emulated SageMaker, unless one like it has been completed."""
         if self._wishes.model:
-            return self._upload_model(self._wishes.model)
+            path = Path(self._wishes.model)
+            if not path.exists():
+                raise UserError(f"{path} is gone: give another --model, or --classes to train one")
+            return self._upload_model(path)
         name = job_name(self._wishes.classes)
         job = self._job(name)
         if job is None or job["TrainingJobStatus"] in ("Failed", "Stopped"):

@@ -49,6 +49,15 @@ def test_removing_takes_read_only_folders_too_and_twice_is_no_error(tmp_path: Pa
     account.remove()
 
 
+def test_what_was_wished_holds_until_something_else_is(tmp_path: Path) -> None:
+    account = Account(tmp_path / "local")
+    assert account.wished(classes=None, model=None, values=None) == {}
+    account.wished(classes=None, model="a.tar.gz", values={"environment": {"A": "b"}})
+    kept = {"model": "a.tar.gz", "values": {"environment": {"A": "b"}}}
+    assert account.wished(classes=None, model=None, values=None) == kept
+    assert account.wished(classes=2, model=None, values={}) == {"classes": 2, "values": {}}
+
+
 def test_without_an_account_env_says_how_to_start_one(tmp_path: Path) -> None:
     done = CliRunner().invoke(local, ["--home", str(tmp_path / "local"), "env"])
     assert isinstance(done.exception, UserError)
