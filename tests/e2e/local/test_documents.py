@@ -8,7 +8,6 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
@@ -149,6 +148,8 @@ def test_many_pictures_by_the_runbook(operator: Person) -> None:
 
 
 def test_rotating_keys_by_the_runbook(operator: Person) -> None:
+    """But for `get-usage`, which no emulator knows: tests/unit/command/jobs/test_operations.py."""
+
     def let_in(key: str) -> bool:
         asked = f"KENNEL_API_KEY={key} kennel predict picture.jpg || true"
         return "does not let us in (403" not in operator.types(asked)
@@ -162,9 +163,6 @@ def test_rotating_keys_by_the_runbook(operator: Person) -> None:
     assert not let_in(bridge)
     operator.types(lines("Rotate keys", **names)[2])
     assert (let_in(old), let_in(bridge)) == (True, True)
-    [usage] = re.findall(r"`(aws apigateway get-usage [^`]+)`", RUNBOOK)
-    day = datetime.now(UTC).date().isoformat()
-    operator.types(" ".join(usage.replace("PLAN", plan_id).replace("DAY", day).split()))
     operator.types(replace)
     new = operator.types(outputs)
     assert (let_in(old), let_in(bridge), let_in(new)) == (False, True, True)
@@ -189,7 +187,7 @@ def test_draining_by_the_runbook(operator: Person) -> None:
 def test_an_incident_by_the_runbook(operator: Person) -> None:
     for line in lines("When an alarm rings"):
         told = operator.types(line)
-        assert "aws logs tail" not in line or told.strip(), "there is something in the log"
+        assert "aws logs" not in line or "{" in told, "there are our JSON lines in the log"
 
 
 def test_the_service_can_be_destroyed_and_made_again(operator: Person) -> None:
