@@ -51,7 +51,8 @@ class OpenVino:
                 self._running -= 1
 
     def _request(self, *, alone: bool) -> Any:
-        kept, model = vars(self._requests), self._wide if alone else self._narrow
-        if id(model) not in kept:
-            kept[id(model)] = model.create_infer_request()
-        return kept[id(model)]
+        name, model = ("wide", self._wide) if alone else ("narrow", self._narrow)
+        kept = vars(self._requests)
+        if name not in kept:
+            kept[name] = model.create_infer_request()
+        return kept[name]

@@ -92,7 +92,8 @@ class Decoder:
         left, top = self._cut.corner(width, height)
         whole = resize(picture, [height, width], antialias=True)
         size = self._cut.size
-        return whole[:, top : top + size, left : left + size].permute(1, 2, 0)
+        square: Tensor = whole[:, top : top + size, left : left + size].permute(1, 2, 0)
+        return square
 
 
 def upright(picture: Tensor, orientation: int) -> Tensor:

@@ -65,7 +65,7 @@ class Graph:
 
     def __init__(self, run: Callable[[Tensor], Tensor], inputs: Tensor) -> None:
         self._inputs = inputs
-        aside = torch.cuda.Stream()
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(3):  # until libraries have chosen their kernels and their memory

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, interpolate
+from torch.nn.functional import grid_sample, interpolate
 
 from trainer.config import Config
 
@@ -90,12 +90,14 @@ def stretched(pictures: Tensor, draws: Draws, config: Config) -> Tensor:
     shape = torch.exp(STRETCH * (2 * draws["shape"] - 1))
     wide, high = (area * shape).sqrt().clamp(max=1), (area / shape).sqrt().clamp(max=1)
     mirrored = 1 - 2 * draws.places[2].to(wide)
-    zero = torch.zeros_like(wide)
     across, down = (2 * draws["across"] - 1) * (1 - wide), (2 * draws["down"] - 1) * (1 - high)
-    lines = [torch.stack([wide * mirrored, zero, across]), torch.stack([zero, high, down])]
-    count, size = len(pictures), config.size
-    grid = affine_grid(
-        torch.stack(lines).permute(2, 0, 1), [count, 3, size, size], align_corners=False
+    size = config.size
+    # Number by number: a product of matrices may be summed otherwise in another batch.
+    middles = (2 * torch.arange(size, device=wide.device) + 1) / size - 1
+    columns = (wide * mirrored)[:, None] * middles + across[:, None]
+    rows = high[:, None] * middles + down[:, None]
+    grid = torch.stack(
+        [columns[:, None, :].expand(-1, size, -1), rows[:, :, None].expand(-1, -1, size)], dim=-1
     )
     values = pictures.permute(0, 3, 1, 2).float()
     cut = grid_sample(values, grid, padding_mode="border", align_corners=False)
@@ -108,12 +110,18 @@ def recoloured(pictures: Tensor, draws: Draws, most: float) -> Tensor:
     def factor(kind: str) -> Tensor:
         return (1 + most * (2 * draws[kind] - 1))[:, None, None, None]
 
-    weights = torch.tensor(GREY, device=pictures.device)
     values = (pictures.float() * factor("brightness")).clamp(0, 255)
-    middle = (values @ weights).mean((1, 2))[:, None, None, None]
+    # In whole numbers the sum is the same in whatever order it is made.
+    parts = (1024 * grey(values)).round().long().flatten(1)
+    middle = (parts.sum(1) / (1024 * parts.shape[1])).float()[:, None, None, None]
     values = (middle + (values - middle) * factor("contrast")).clamp(0, 255)
-    grey = (values @ weights)[..., None]
-    return (grey + (values - grey) * factor("saturation")).clamp(0, 255)
+    dull = grey(values)[..., None]
+    return (dull + (values - dull) * factor("saturation")).clamp(0, 255)
+
+
+def grey(values: Tensor) -> Tensor:
+    red, green, blue = (values[..., place] * weight for place, weight in enumerate(GREY))
+    return red + green + blue
 
 
 def erased(inputs: Tensor, draws: Draws, share: float) -> Tensor:

@@ -20,4 +20,4 @@ def has_broken_amx(information: Path = INFORMATION) -> bool:
     except OSError:
         return False  # not Linux: no AMX there
     level = re.search(r"^cpuid level\s*:\s*(\d+)$", text, re.MULTILINE)
-    return " amx_tile" in text and bool(level) and int(level[1]) < 0x1D
+    return " amx_tile" in text and level is not None and int(level[1]) < 0x1D
