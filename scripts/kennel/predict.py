@@ -109,9 +109,11 @@ def answers(classifier: Classifier, names: list[str], concurrency: int) -> Rows:
         began = time.monotonic()
         try:
             content = None if is_url(name) else Path(name).read_bytes()
-            answer = patiently(classifier, Picture(name, content), stop)
-        except OSError as error:
+        except OSError as error:  # not of asking: botocore's lost connections are such errors too
+            counter.advance(1)
             return {"picture": name, "error": f"cannot be read: {error.strerror}", "status": 0}
+        try:
+            answer = patiently(classifier, Picture(name, content), stop)
         except Refused as refused:
             return {"picture": name, "error": str(refused), "status": refused.status}
         finally:

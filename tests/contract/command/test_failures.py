@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
         elif fault.silent:
             self.close_connection = True
         elif fault.creating_only and not creating:
-            self.say(200, "{}" if target else f"{ONE_OBJECT}</ListBucketResult>")
+            self.say(200, '{"imageDetails": []}' if target else f"{ONE_OBJECT}</ListBucketResult>")
         elif target or "invocations" in self.path:
             said = {"__type": fault.code, "message": "so it is", "Message": "so it is"}
             self.say(400, json.dumps(said), {"x-amzn-errortype": fault.code})
