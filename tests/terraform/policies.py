@@ -61,7 +61,8 @@ def statements(address: str, document: Plan, unknown: Plan) -> list[Statement]:
 
 def statement(address: str, given: Plan, unknown: Plan) -> Statement:
     resources = set(given.get("resources") or [])
-    if unknown.get("resources"):
+    hidden = unknown.get("resources")
+    if hidden is True or (hidden and any(hidden)):  # else [false]: all of them are known
         resources.add(UNKNOWN)
     return Statement(
         document=address,
