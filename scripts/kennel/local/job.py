@@ -56,4 +56,6 @@ def job_request(name: str, image: str, dataset: str, given: Mapping[str, Any]) -
         },
         "EnableNetworkIsolation": given["isolated"],
         "HyperParameters": HYPERPARAMETERS,
+        # As fast for so small a network, and much faster beside other work: threads wait for all.
+        "Environment": {"OMP_NUM_THREADS": "1"},
     }
