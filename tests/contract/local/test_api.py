@@ -339,6 +339,15 @@ def test_keys_are_asked_for_where_the_document_says_so(
         assert refused.json() == {"problem": "Forbidden", "kind": "INVALID_API_KEY"}
 
 
+def test_a_key_that_was_deleted_is_no_key(shop: Deployed, key: Callable[..., str]) -> None:
+    """moto leaves it in its plan."""
+    headers = {"X-Api-Key": key()}
+    [found] = shop.apigateway.get_api_keys(nameQuery="caller", includeValues=True)["items"][-1:]
+    assert found["value"] == headers["X-Api-Key"]
+    shop.apigateway.delete_api_key(apiKey=found["id"])
+    assert shop.call("GET", "/keyed", headers=headers).status_code == 403
+
+
 def test_quota_and_throttle_are_counted_by_key(shop: Deployed, key: Callable[..., str]) -> None:
     quota = key(quota={"limit": 2, "period": "DAY"})
     rate = key(throttle={"rateLimit": 0.001, "burstLimit": 1})

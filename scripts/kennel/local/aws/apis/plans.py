@@ -47,8 +47,12 @@ class Plans:
             for plan in self.backend.usage_plans.values()
             if any(each == {"apiId": self.api, "stage": self.stage} for each in stages_of(plan))
             for key in self.backend.usage_plan_keys.get(plan.id, {}).values()
-            if key.value == value and self.backend.keys[key.id].enabled
+            if key.value == value and self._is_enabled(key.id)
         ]
+
+    def _is_enabled(self, key_id: str) -> bool:
+        """moto leaves a key that was deleted in its plans."""
+        return key_id in self.backend.keys and self.backend.keys[key_id].enabled
 
     def _throttle(self, operation: Operation) -> None:
         settings = self.backend.get_stage(self.api, self.stage).method_settings
