@@ -1,0 +1,164 @@
+"""All three roots through terraform/stack.py, from nothing to nothing, on the emulated account.
+
+The account is the one of `kennel local`, a process of its own, with AWS's waits 60 times as fast;
+a small program stands for the server behind the endpoint. Terraform, its S3 backend, the provider
+and every resource of the roots are the real ones.
+"""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kennel.local.terraform import environment
+from tests.conftest import ROOT
+from tests.contract.local.conftest import REGION, Aws, control
+from tests.contract.local.workload import program
+from tests.terraform.conftest import PROVIDER, ROOTS, TERRAFORM, Environment, attach, call
+
+SERVER = """
+    import socket
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
+    server.socket = socket.socket(fileno=int(os.environ["KENNEL_FD"]))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    server.serve_forever()
+"""
+Outputs = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+    with control(tmp_path_factory.mktemp("aws"), "--speed", "60") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def env(aws: Aws, attached: Environment, terraform: str) -> Iterator[Environment]:
+    given = attached | environment(aws.address, REGION)
+    given |= {"KENNEL_TERRAFORM": terraform, "TF_CLI_ARGS_destroy": "-auto-approve"}
+    with attach(Path(attached[PROVIDER]), given) as env:
+        yield env
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what the roots read, to work in."""
+    tree = tmp_path_factory.mktemp("tree")
+    ignored = shutil.ignore_patterns(
+        ".terraform", "*.tfstate*", "*.tfplan", "*_override.tf", "*.release.json", "__pycache__"
+    )
+    shutil.copytree(TERRAFORM, tree / "terraform", ignore=ignored)
+    shutil.copytree(ROOT / "functions", tree / "functions", ignore=ignored)
+    script = str(ROOT / "scripts/tools/function_zip.py")
+    subprocess.run([sys.executable, script, str(tree / "build/invoke.zip")], check=True)
+    return tree
+
+
+Make = Callable[[str, str], str]
+
+
+@pytest.fixture(scope="module")
+def make(tree: Path, env: Environment) -> Make:
+    """`make VERB STACK=... ENV=dev`, which must succeed; what it says."""
+
+    def make(verb: str, root: str) -> str:
+        command = [sys.executable, str(tree / "terraform/stack.py"), verb, root, "dev"]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{verb} {root}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return make
+
+
+def outputs(tree: Path, root: str, env: Environment) -> Outputs:
+    told = call(
+        env["KENNEL_TERRAFORM"], "output", "-json", folder=tree / "terraform" / root, env=env
+    )
+    return {name: each["value"] for name, each in json.loads(told).items()}
+
+
+def release(tree: Path, aws: Aws, platform: Outputs, server: dict[str, str]) -> None:
+    """What `kennel deploy` does: the artifact into its bucket, the values beside dev.tfvars."""
+    bucket = platform["bucket_names"]["models"]
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        tar.addfile(tarfile.TarInfo("manifest.json"))
+    aws.client("s3").put_object(Bucket=bucket, Key="1/model.tar.gz", Body=packed.getvalue())
+    values = {
+        "data_bucket": platform["bucket_names"]["data"],
+        "environment": server,
+        # Not as in dev.tfvars: the tests' one provider does not stand in the root's folder.
+        "function_zip": str(tree / "build/invoke.zip"),
+        "image": f"{platform['repository_urls']['serve']}@sha256:{'2c26' * 16}",
+        "kms_key_arn": platform["kms_key_arn"],
+        "model_data": f"s3://{bucket}/1/model.tar.gz",
+    }
+    tree.joinpath("terraform/service/dev.release.json").write_text(json.dumps(values))
+
+
+@pytest.mark.slow
+def test_every_root_lives_from_its_first_plan_to_its_end(
+    make: Make, tree: Path, env: Environment, aws: Aws, tmp_path: Path
+) -> None:
+    for root in ROOTS:
+        if root == "service":
+            platform = outputs(tree, "platform", env)
+            release(tree, aws, platform, program(tmp_path, SERVER, "server"))
+        make("plan", root)
+        make("apply", root)
+
+    # Nothing has changed, and nothing is changed.
+    for root in ROOTS:
+        assert "No changes." in make("plan", root), root
+
+    # Nor when autoscaling has added an instance.
+    sagemaker = aws.client("sagemaker")
+    wanted = [{"VariantName": "live", "DesiredInstanceCount": 2}]
+    sagemaker.update_endpoint_weights_and_capacities(
+        EndpointName="kennel-dev", DesiredWeightsAndCapacities=wanted
+    )
+    sagemaker.get_waiter("endpoint_in_service").wait(
+        EndpointName="kennel-dev", WaiterConfig={"Delay": 1}
+    )
+    assert "No changes." in make("plan", "service")
+
+    # Destroyed in the reverse order, with what is in the buckets where the values allow it.
+    with tree.joinpath("terraform/bootstrap/dev.tfvars").open("a") as values:
+        values.write("\nforce_destroy = true\n")
+    make("plan", "bootstrap")
+    make("apply", "bootstrap")
+    for root in reversed(ROOTS):
+        make("destroy", root)
+    assert left(aws) == []
+
+
+def left(aws: Aws) -> list[str]:
+    """Names of what costs something, or holds something, or lets somebody in."""
+    found = [each["Name"] for each in aws.client("s3").list_buckets()["Buckets"]]
+    found += [
+        each["EndpointName"] for each in aws.client("sagemaker").list_endpoints()["Endpoints"]
+    ]
+    found += [each["ModelName"] for each in aws.client("sagemaker").list_models()["Models"]]
+    found += [each["FunctionName"] for each in aws.client("lambda").list_functions()["Functions"]]
+    found += [each["name"] for each in aws.client("apigateway").get_rest_apis()["items"]]
+    found += [each["RoleName"] for each in aws.client("iam").list_roles()["Roles"]]
+    found += [
+        each["AlarmName"] for each in aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    ]
+    vpcs = aws.client("ec2").describe_vpcs()["Vpcs"]
+    return found + [each["VpcId"] for each in vpcs if not each["IsDefault"]]
