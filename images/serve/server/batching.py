@@ -36,8 +36,8 @@ class Batch(Generic[T, K]):
 
 
 class Queue(Generic[T, K]):
-    def __init__(self, most: int, streams: int = 1) -> None:
-        self._most, self._streams = most, streams
+    def __init__(self, most: int, takers: int = 1) -> None:
+        self._most, self._takers = most, takers
         self._waiting: deque[Waiting[T, K]] = deque()
 
     def __len__(self) -> int:
@@ -47,10 +47,10 @@ class Queue(Generic[T, K]):
         self._waiting.append(entry)
 
     def take(self, now: float) -> Batch[T, K]:
-        """The longest waiting, without those who left or came too late: this stream's share of all
+        """The longest waiting, without those who left or came too late: a taker's share of all
         that wait, and at most a batch."""
         batch: Batch[T, K] = Batch([], [])
-        share = min(self._most, math.ceil(len(self._waiting) / self._streams))
+        share = min(self._most, math.ceil(len(self._waiting) / self._takers))
         while self._waiting and len(batch.entries) < share:
             entry = self._waiting.popleft()
             if entry.ticket.done():

@@ -30,6 +30,7 @@ class Engine(Protocol):
     """What runs the network: blocking, called from one thread for each of its streams."""
 
     precision: str
+    queues: bool  # it takes a second call for each stream, and begins it when the first has ended
 
     def infer(self, batch: Any) -> NDArray[np.float32]:
         """Scores N x C for pixels N x H x W x 3."""

@@ -50,12 +50,14 @@ class Classifier(DefaultInferenceHandler):  # type: ignore[misc] # the toolkit h
     artifact: Artifact
     decoder: Decoder
     facts: dict[str, str]
+    queues = False
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings.read()
 
     def default_model_fn(self, model_dir: str, context: Context | None = None) -> Engine:  # noqa: ARG002
         self.artifact, engine, self.decoder = choice.start(self.settings)
+        self.queues = engine.queues
         self.facts = {
             "model": self.artifact.name,
             "version": self.artifact.version,

@@ -18,6 +18,8 @@ class OpenVino:
     Runs outside the interpreter lock; each calling thread has requests of its own.
     """
 
+    queues = True
+
     def __init__(self, artifact: Artifact, streams: int, *, bf16: bool = False) -> None:
         self.precision = "bf16" if bf16 else artifact.precision
         core = openvino.Core()

@@ -61,6 +61,8 @@ class Handler:
         self._takes_text = not isinstance(base, Classifier) or self._has("input_fn")
         context = Context({}, str(folder))
         self._model = model_fn(str(folder), context)
+        predict_fn = getattr(self._predict_batch, "__func__", None)
+        self.queues = predict_fn is Classifier.default_predict_batch_fn and self.base.queues
         if warm_up := self._find("model_warmup_fn"):
             takes_context(warm_up, 2)(str(folder), self._model, context)
 

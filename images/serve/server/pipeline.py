@@ -25,6 +25,11 @@ class Handler(Protocol):
         """Whether predict takes more than one at a time."""
 
     @property
+    def queues(self) -> bool:
+        """Whether predict may be called once more for each stream, and waits inside until one is
+        free: the engine then never waits for this process between two batches."""
+
+    @property
     def encodes_at_once(self) -> bool:
         """Whether encode takes less time than to have a thread do it."""
 
@@ -71,12 +76,13 @@ class Pipeline:
         self._seconds = settings.seconds
         self._handler = handler
         self._decoders = ThreadPoolExecutor(settings.decoders, "decode")
-        self._streams = ThreadPoolExecutor(settings.streams, "engine")
+        calls = settings.streams * (2 if handler.queues else 1)
+        self._engine = ThreadPoolExecutor(calls, "engine")
         # Apart from the decoders: an answer that is ready shall not wait behind new requests.
         self._encoder = ThreadPoolExecutor(1, "encode")
-        self._free = settings.streams
+        self._free = calls
         self._queue: Queue[tuple[Any, Stages, float], asyncio.Future[Any]]
-        self._queue = Queue(settings.most_batch if handler.batches else 1, settings.streams)
+        self._queue = Queue(settings.most_batch if handler.batches else 1, calls)
         self._running: set[asyncio.Task[None]] = set()
         self.health = Health()
         self.broken = asyncio.Event()
@@ -116,7 +122,7 @@ class Pipeline:
         return await ticket
 
     def _start_batches(self) -> None:
-        """Give each idle stream what waits."""
+        """Give the engine what waits, as far as it takes more."""
         while self._free and len(self._queue):
             batch = self._queue.take(time.monotonic())
             for entry in batch.late:
@@ -138,6 +144,7 @@ class Pipeline:
             results = await self._infer([entry.item[0] for entry in entries])
         finally:
             self._free += 1
+            self._start_batches()  # before the answers are written: the engine shall not wait
         for entry, result in zip(entries, results, strict=True):
             entry.item[1].infer = (time.monotonic() - began) * 1000
             if entry.ticket.done():
@@ -146,7 +153,6 @@ class Pipeline:
                 entry.ticket.set_exception(result)
             else:
                 entry.ticket.set_result(result)
-        self._start_batches()
 
     async def _infer(self, items: list[Any]) -> list[Any]:
         """A result for each; where a batch fails, each alone, so that none suffers for another."""
@@ -164,7 +170,7 @@ class Pipeline:
         key, loop = id(items), asyncio.get_running_loop()
         self.health.running_since[key] = time.monotonic()
         try:
-            results = await loop.run_in_executor(self._streams, self._predict, items)
+            results = await loop.run_in_executor(self._engine, self._predict, items)
         except Exception as error:
             if not told(error):  # what a handler tells a client is an answer too
                 self.health.failures += 1
@@ -193,5 +199,5 @@ class Pipeline:
             await self._call([example])
 
     def close(self) -> None:
-        for pool in (self._decoders, self._streams, self._encoder):
+        for pool in (self._decoders, self._engine, self._encoder):
             pool.shutdown(wait=False, cancel_futures=True)

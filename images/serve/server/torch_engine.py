@@ -19,6 +19,8 @@ STD = (58.395, 57.12, 57.375)
 
 
 class Torch:
+    queues = False  # its graphs write to memory that is theirs alone
+
     def __init__(self, artifact: Artifact, precision: str = "auto", most_batch: int = 8) -> None:
         gpu = torch.cuda.is_available()
         if not gpu:

@@ -40,7 +40,7 @@ def test_the_longest_waiting_come_first_and_no_more_than_a_batch() -> None:
 
 
 def test_streams_share_what_waits() -> None:
-    made: Queue[str, Ticket] = Queue(most=4, streams=2)
+    made: Queue[str, Ticket] = Queue(most=4, takers=2)
     for name in "abcde":
         made.add(entry(name))
     assert taken(made) == ["a", "b", "c"]

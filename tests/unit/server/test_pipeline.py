@@ -31,7 +31,7 @@ class Handler:
     def __init__(self, behave: Callable[[Sequence[str]], None] = lambda _: None) -> None:
         self.behave = behave
         self.batches = True
-        self.encodes_at_once = False
+        self.encodes_at_once = self.queues = False
         self.decoded: list[str] = []
         self.sizes: list[int] = []
 
@@ -99,6 +99,22 @@ def test_a_picture_alone_waits_for_nobody_and_batches_grow_under_load() -> None:
         gate.opened.set()
         await asyncio.gather(*asks)
         assert handler.sizes == [1, 4, 2]
+
+    run(story)
+
+
+def test_an_engine_that_queues_has_its_next_batch_before_it_is_free() -> None:
+    async def story() -> None:
+        gate = Gate()
+        handler = Handler(gate)
+        handler.queues = True
+        pipeline = Pipeline(PLAIN, handler)
+        asks = [asyncio.create_task(ask(pipeline, name)) for name in "abc"]
+        await until(lambda: len(handler.sizes) == 2)
+        await asyncio.sleep(0.05)
+        assert len(handler.sizes) == 2, "one runs, one waits inside; the others wait outside"
+        gate.opened.set()
+        assert await asyncio.gather(*asks) == list("abc")
 
     run(story)
 
