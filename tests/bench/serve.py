@@ -38,7 +38,7 @@ from tests.bench.peers import servers
 
 Figures = dict[str, float | int | str]
 Measure = Callable[[float], float]  # what it finds in so many seconds
-ROUNDS = 5  # in which what is compared takes turns: a shared machine's speed changes by the minute
+ROUNDS = 10  # in which what is compared takes turns: a shared machine's speed changes by the minute
 AT_LEAST = {
     "rps_over_bare": 0.92,
     "rps_over_torchserve": 7.0,
