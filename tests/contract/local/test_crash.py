@@ -39,7 +39,7 @@ def start(account: Account) -> dict[str, Any]:
 
 
 def servers(account: Account) -> list[psutil.Process]:
-    return list(marked(STATE, str(account.state)))
+    return list(marked({STATE: str(account.state)}))
 
 
 def kill(account: Account) -> None:

@@ -281,6 +281,23 @@ def test_two_jobs_have_hosts_of_their_own(bench: Workbench) -> None:
     assert bench.runner.hosts(12)[1:3] != bench.runner.hosts(2)
 
 
+def test_accounts_side_by_side_do_not_meet(bench: Workbench, tmp_path: Path) -> None:
+    other = Workbench(type(bench.runner)(tmp_path), tmp_path, bench.image, bench.environment)  # type: ignore[call-arg]
+    code = (
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n"
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    mine, theirs = bench.train(code, name="twin"), other.train(code, name="twin")
+    for each in (mine, theirs):
+        wait_until(lambda each=each: "ready" in each.log.read_text())
+    mine.kill()
+    assert ended(mine) == 137
+    theirs.terminate()
+    assert ended(theirs) == 3
+    if isinstance(bench.runner, ProcessRunner):
+        assert not set(bench.runner.hosts(2)) & set(other.runner.hosts(2))
+
+
 def test_nothing_is_left_of_a_runner_that_crashed(bench: Workbench) -> None:
     running = bench.train("print('ready', flush=True); time.sleep(600)")
     wait_until(lambda: "ready" in running.log.read_text())

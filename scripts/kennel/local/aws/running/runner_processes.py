@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -34,24 +35,21 @@ class ProcessRunner:
 
     def __init__(self, state: Path) -> None:
         self._state = state.absolute()
-        self._numbers = itertools.count(1)
+        # Accounts side by side begin at different places.
+        self._numbers = itertools.count(zlib.crc32(bytes(self._state)))
         self.remove_all()
 
     def hosts(self, count: int) -> Sequence[str]:
         """Loopback addresses that no other job has."""
-        number = next(self._numbers) % 60_000
-        third, second = number % 250 + 1, number // 250 + 1
-        return sorted(f"127.{second}.{third}.{host}" for host in range(1, count + 1))
+        second, third = divmod(next(self._numbers) % 60_000, 250)
+        return sorted(f"127.{second + 1}.{third + 1}.{host}" for host in range(1, count + 1))
 
     def start(self, container: Container) -> Running:
         log = self._state / "logs" / f"{container.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         environment = clean_environment(PYTHONUNBUFFERED="1") | dict(container.environment)
-        environment |= {
-            "KENNEL_ML_ROOT": str(container.root),
-            STATE: str(self._state),
-            NAME: container.name,
-        }
+        marks = {STATE: str(self._state), NAME: container.name}
+        environment |= {"KENNEL_ML_ROOT": str(container.root)} | marks
         with ExitStack() as stack:
             listener = stack.enter_context(listen()) if container.command == "serve" else None
             if listener:
@@ -67,23 +65,28 @@ class ProcessRunner:
             )
             memory = limits(container.instance_type).memory
             where = address(listener) if listener else ""
-            return RunningProcess(process, container.name, log, where, memory)
+            return RunningProcess(process, marks, log, where, memory)
 
     def forget(self, network: str) -> None:
         """There are none: all processes share loopback."""
 
     def remove_all(self) -> None:
-        end(list(marked(STATE, str(self._state))))
+        end(list(marked({STATE: str(self._state)})))
 
 
 class RunningProcess:
     def __init__(
-        self, process: "subprocess.Popen[bytes]", name: str, log: Path, where: str, memory: int
+        self,
+        process: "subprocess.Popen[bytes]",
+        marks: Mapping[str, str],
+        log: Path,
+        where: str,
+        memory: int,
     ) -> None:
         self.address = where
         self.log = log
         self._process = process
-        self._name = name
+        self._marks = marks
         self._memory = memory
         self._code: int | None = None
         threading.Thread(target=self._watch, daemon=True).start()
@@ -96,7 +99,7 @@ class RunningProcess:
             self._process.terminate()
 
     def kill(self) -> None:
-        end(list(marked(NAME, self._name)))
+        end(list(marked(self._marks)))
 
     def _watch(self) -> None:
         """Wait for its end, and end what it leaves; a container's processes end with the first."""
@@ -106,7 +109,7 @@ class RunningProcess:
                 break
             except subprocess.TimeoutExpired:
                 self._check_memory()
-        end(list(marked(NAME, self._name)))
+        end(list(marked(self._marks)))
         self._code = code if code >= 0 else 128 - code
 
     def _check_memory(self) -> None:
@@ -122,10 +125,10 @@ class RunningProcess:
             self.kill()
 
 
-def marked(name: str, value: str) -> Iterator[psutil.Process]:
+def marked(marks: Mapping[str, str]) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if process.pid != os.getpid() and process.environ().get(name) == value:
+            if process.pid != os.getpid() and marks.items() <= process.environ().items():
                 yield process
 
 
