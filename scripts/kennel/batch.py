@@ -23,6 +23,7 @@ from kennel.network import outlasting
 from kennel.outputs import Outputs
 from kennel.runs import prices
 from kennel.runs.logs import Tail
+from kennel.runs.training import LOCAL_DISKS
 from kennel.terminal import ended_by_signals
 from kennel.terminal import show as show_table
 
@@ -91,6 +92,9 @@ def request_of(
     stamp = time.strftime("%m%d-%H%M%S", time.gmtime())
     name = f"{platform['prefix']}-batch-{stamp}-{secrets.token_hex(1)}"
     target = out or f"s3://{platform['bucket_names']['models']}/batch/{name}"
+    resources = {"InstanceType": instance_type, "InstanceCount": instances}
+    if not LOCAL_DISKS.match(instance_type):
+        resources["VolumeKmsKeyId"] = platform["kms_key_arn"]
     return {
         "TransformJobName": name,
         "ModelName": service["release_name"],
@@ -106,7 +110,7 @@ def request_of(
             "Accept": "application/json",
             "KmsKeyId": platform["kms_key_arn"],
         },
-        "TransformResources": {"InstanceType": instance_type, "InstanceCount": instances},
+        "TransformResources": resources,
         "Tags": [{"Key": "Project", "Value": platform["prefix"]}],
     }
 
