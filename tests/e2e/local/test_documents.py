@@ -147,6 +147,31 @@ def test_many_pictures_by_the_runbook(operator: Person) -> None:
     assert "... and 20 more" in table
 
 
+def test_rotating_keys_by_the_runbook(operator: Person) -> None:
+    """But for `get-usage`, which no emulator knows: tests/unit/command/jobs/test_operations.py."""
+
+    def let_in(key: str) -> bool:
+        told = operator.types(f"KENNEL_API_KEY={key} kennel predict picture.jpg || true")
+        answered, refused = "1 classified" in told, "does not let us in (403" in told
+        assert answered != refused, told
+        return answered
+
+    outputs = "terraform -chdir=terraform/service output -raw api_key"
+    old = operator.types(outputs)
+    find, create, _, replace, _ = lines("Rotate keys")
+    [plan_id] = json.loads(operator.types(find))
+    [bridge_id, bridge] = json.loads(operator.types(create))
+    names = {"PLAN": plan_id, "BRIDGE": bridge_id}
+    assert not let_in(bridge)
+    operator.types(lines("Rotate keys", **names)[2])
+    assert (let_in(old), let_in(bridge)) == (True, True)
+    operator.types(replace)
+    new = operator.types(outputs)
+    assert (let_in(old), let_in(bridge), let_in(new)) == (False, True, True)
+    operator.types(lines("Rotate keys", **names)[-1])
+    assert (let_in(bridge), let_in(new)) == (False, True)
+
+
 def test_draining_by_the_runbook(operator: Person) -> None:
     stop, go_on = lines("Drain")
     operator.types(stop)
