@@ -15,6 +15,7 @@ from kennel.errors import UserError
 SPLITS = ("train", "valid", "test")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 FORMATS = ("JPEG", "PNG", "WEBP")
+MOST_PIXELS = 80_000_000  # as the trainer has it: a file of kilobytes can claim gigapixels
 UPRIGHT = 1  # the EXIF orientation of a picture that needs no turning
 Result = TypeVar("Result")
 
@@ -30,6 +31,10 @@ def names(root: Path, split: str) -> list[str]:
 def upright(content: bytes) -> Image.Image:
     """The whole picture, turned as its EXIF tag says, in RGB. Raises what Pillow stumbles over."""
     with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
+        if opened.width * opened.height > MOST_PIXELS:
+            raise ValueError(
+                f"it claims {opened.width} x {opened.height} pixels; training takes {MOST_PIXELS:,}"
+            )
         turned = ImageOps.exif_transpose(opened)
         if turned.mode.startswith("I;16"):  # Pillow would cut it off at 255
             turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))

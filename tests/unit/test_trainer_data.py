@@ -1,6 +1,8 @@
 """The pictures of a run: every one read once by some process, and a spoilt set named before it."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,6 +130,20 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     Image.new("1", (9_200, 9_200)).save(path)
     with pytest.raises(TrainingError, match=r"bomb\.png cannot be .* 9200 x 9200 pixels"):
         data.load(path, 32)
+
+
+def test_a_strip_takes_no_more_memory_than_a_square(tmp_path: Path) -> None:
+    path = tmp_path / "strip.png"
+    Image.new("RGB", (1, 60_000), (10, 20, 30)).save(path)
+    program = (
+        "import resource, sys; from pathlib import Path; from trainer import data\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (2 << 30, 2 << 30))\n"
+        "print(data.load(Path(sys.argv[1]), 256)[128, 128].tolist())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, check=False
+    )
+    assert run.stdout.strip() == "[10, 20, 30]", run.stderr
 
 
 def test_the_splits_may_be_channels_of_their_own(pictures: Path, tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ class Checkpoint:
 
 
 def write(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any], keep: int) -> Path:
-    """Save, then remove what is older than the newest `keep`. An OSError leaves the old ones."""
+    """Save, then remove all but this and the `keep - 1` before it: what is older, what a process
+    that was killed has left, and what was passed over as damaged. An OSError leaves the old ones.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"step-{facts['step']:010d}.json"
     content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
@@ -41,9 +43,11 @@ def write(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any], keep:
     head = {"format": FORMAT, "sha256": digest} | facts
     place(path.with_suffix(".safetensors"), content)
     place(path, json.dumps(head, indent=1).encode())
-    for old in newest_first(folder)[keep:]:
-        old.unlink(missing_ok=True)
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+    older = [each for each in newest_first(folder) if each < path]
+    kept = {each.stem for each in (path, *older[: keep - 1])}
+    for file in (*folder.glob("step-*"), *folder.glob(".step-*.partial")):
+        if file.stem not in kept:
+            file.unlink(missing_ok=True)
     return path
 
 

@@ -171,9 +171,12 @@ def decode(content: bytes, resize: int, name: str) -> NDArray[np.uint8]:
         raise TrainingError(f"{name} cannot be read as a picture: {error}") from error
     scale = resize / min(picture.size)
     width, height = (max(resize, round(side * scale)) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - resize) // 2, (height - resize) // 2
-    return np.asarray(picture.crop((left, top, left + resize, top + resize)))
+    # As if all of it were resized and then cut; only what is kept is computed: a strip of one pixel
+    # by millions would otherwise take all memory.
+    across, down = picture.width / width, picture.height / height
+    box = (left * across, top * down, (left + resize) * across, (top + resize) * down)
+    return np.asarray(picture.resize((resize, resize), Image.Resampling.BILINEAR, box=box))
 
 
 def shrink(picture: Image.Image, resize: int) -> None:

@@ -4,6 +4,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from trainer import paths
@@ -26,14 +27,11 @@ def recorded(action: Callable[[], None]) -> int:
 
 
 def record(reason: str) -> int:
-    """The first reason stands: what fails later, fails because of it."""
-    paths.FAILURE.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with paths.FAILURE.open("x") as file:
-            file.write(reason[:SHOWN])
-    except FileExistsError:
-        return 1
+    """In the file the first reason stands: what fails later, fails because of it."""
     print(f"error: {reason}", file=sys.stderr, flush=True)
+    paths.FAILURE.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError), paths.FAILURE.open("x") as file:
+        file.write(reason[:SHOWN])
     return 1
 
 

@@ -79,7 +79,8 @@ class State:
                 self.config.keep,
             )
         except OSError as error:
-            warn(f"checkpoint of step {self.step} not saved, older ones are kept: {error}")
+            where = f"{paths.CHECKPOINTS}: {error}"
+            warn(f"checkpoint of step {self.step} not saved, older ones are kept: {where}")
         else:
             report(self.world, event="checkpoint", step=self.step, file=str(path))
 

@@ -7,8 +7,10 @@
 A world of one process is the same code: its share of the pictures is all of them.
 """
 
+import math
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import asdict
 
@@ -50,6 +52,13 @@ def train(
 ) -> bool:
     """All epochs that are left to do. True: SIGTERM came, to some process; the state is saved."""
     config, ballot = job.config, Ballot()
+
+    def stopped() -> bool:
+        state.save()
+        ballot.close()
+        report(job.world, event="stopped", step=state.step)
+        return True
+
     while not state.finished():
         epoch, clock = len(state.history), pace.Clock()
         order = views.order(job.train, job.world, config.seed, epoch)
@@ -71,14 +80,15 @@ def train(
             state.step += 1
 
             wish = ballot.cast(wish_of(state, interruption))
+            if wish == Ballot.STOP:
+                return stopped()
             if wish or (config.save_steps and state.step % config.save_steps == 0):
                 state.save()
-            if wish == Ballot.STOP:
-                ballot.close()
-                report(job.world, event="stopped", step=state.step)
-                return True
         clock.stop()
-        state.remember(validate(job, state) | clock.values(job.world.size))
+        found = validate(job, state, lambda: ballot.cast(wish_of(state, interruption)))
+        if found is None:
+            return stopped()
+        state.remember(found | clock.values(job.world.size))
         report(job.world, event="epoch", **state.history[-1])
     ballot.close()
     state.save()
@@ -125,10 +135,18 @@ def wish_of(state: State, interruption: Interruption) -> int:
     return Ballot.SAVE if due and state.world.rank == 0 else Ballot.GO
 
 
-def validate(job: Job, state: State) -> dict[str, float]:
+def validate(job: Job, state: State, vote: Callable[[], int]) -> dict[str, float] | None:
+    """How good the epoch has left the network. None: it was to stop before that was known, which
+    is left to the run that goes on."""
     judged = state.average.module
     job.world.spread(dict(judged.named_buffers()), source=0)  # DDP trains with those of rank 0
-    correct = count_correct(judged, job.seen, job.valid.labels)
+    # As many votes on all processes as the largest share of them has chunks.
+    chunks = max(job.world.gather(math.ceil(len(job.valid.labels) / views.CHUNK)))
+    correct = 0
+    for chunk in range(chunks):
+        correct += count_correct(judged, job.seen, job.valid.labels, chunk * views.CHUNK)
+        if vote() == Ballot.STOP:
+            return None
     loss, correct_all = job.world.sum(float(state.loss_sum), correct)
     return {
         "epoch": len(state.history) + 1,
@@ -145,14 +163,14 @@ def rate_share(job: Job, state: State) -> float:
 
 
 @torch.inference_mode()
-def count_correct(network: nn.Module, seen: views.Views, labels: Tensor) -> int:
+def count_correct(network: nn.Module, seen: views.Views, labels: Tensor, start: int) -> int:
+    """Of the chunk that begins there."""
+    rows = slice(start, start + views.CHUNK)
+    if start >= len(labels):
+        return 0
     network.eval()
-    correct = 0
-    for start in range(0, len(labels), views.CHUNK):
-        rows = slice(start, start + views.CHUNK)
-        answers = network(seen.of_valid(rows)).argmax(1).cpu()
-        correct += int((answers == labels[rows]).sum())
-    return correct
+    answers = network(seen.of_valid(rows)).argmax(1).cpu()
+    return int((answers == labels[rows]).sum())
 
 
 def conclude(job: Job, state: State) -> None:

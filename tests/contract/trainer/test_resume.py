@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +81,41 @@ def test_sigterm_saves_and_ends_with_143_and_the_rest_is_done_later(
     assert list((root / "checkpoints").glob("step-*.json"))
     assert run_trainer(root, "train").returncode == 0
     assert weights(root) == uninterrupted
+
+
+SIGTERM_IN_VALIDATION = """
+import os, signal, sys
+from trainer import failure, views, worker
+
+views.CHUNK = 4
+given = views.PictureViews.of_valid
+
+def of_valid(self, rows):
+    if rows.start == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return given(self, rows)
+
+views.PictureViews.of_valid = of_valid
+sys.exit(failure.worker(worker.run))
+"""
+
+
+def test_sigterm_in_a_long_validation_is_heard_too(ml_root: MlRoot) -> None:
+    settings = SAVING | {"processes": "1", "quantise": "false"}
+    undisturbed, root = ml_root(**settings), ml_root(**settings)
+    assert run_trainer(undisturbed, "train").returncode == 0
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+    run = subprocess.run(
+        [sys.executable, "-c", SIGTERM_IN_VALIDATION],
+        env={**os.environ, **alone, "KENNEL_ML_ROOT": str(root)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "event=stopped step=4" in run.stdout, run.stderr
+    assert "event=epoch" not in run.stdout
+    last = run_trainer(root, "train")
+    assert last.returncode == 0, last.stderr
+    assert "event=resumed step=4" in last.stdout
+    assert weights(root) == weights(undisturbed)
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,18 @@ def test_the_newest_ones_are_kept(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 4
 
 
+def test_what_a_kill_left_and_what_was_passed_over_goes_with_the_next(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    save(tmp_path, 9).with_suffix(".safetensors").write_bytes(b"torn")
+    (tmp_path / "step-0000000004.safetensors").write_bytes(b"its JSON was never written")
+    (tmp_path / ".step-0000000005.json.partial").write_bytes(b"nor this")
+    (tmp_path / "notes.txt").write_text("mine")
+    save(tmp_path, 6, keep=1)
+    assert usable(tmp_path) == ([6], [])
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"step-0000000006.json", "step-0000000006.safetensors", "notes.txt"}
+
+
 @pytest.mark.parametrize("part", ["safetensors", "json"])
 @pytest.mark.parametrize("kept", [0, 1, 40])
 def test_a_torn_one_is_passed_over_with_a_warning(tmp_path: Path, part: str, kept: int) -> None:
