@@ -17,7 +17,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local doctor build push train deploy rollback test check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
+.PHONY: help demo local doctor build push train tune deploy rollback test check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-13s %s\n", names[i], $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,9 @@ push: $(READY) ## Push the images to the repositories of ENV
 
 train: $(READY) ## A training job on SageMaker (ARGS='pictures --where ec2' and more)
 	@$(BIN)/kennel train --env $(ENV) $(ARGS)
+
+tune: $(READY) ## Search hyperparameters (ARGS='ranges.yaml pictures' and more)
+	@$(BIN)/kennel tune --env $(ENV) $(ARGS)
 
 deploy: zip ## Serve the newest approved release in ENV, or RELEASE=...
 	@$(BIN)/kennel deploy $(RELEASE) --env $(ENV) $(ARGS)

@@ -56,7 +56,7 @@ def doctor(*, env: str, as_json: bool, offline: bool) -> None:
 
 
 def examine(env: str, *, offline: bool) -> Iterator[Finding]:
-    for look in (python, commit, containers, builder, room, terraform):
+    for look in (python, commit, containers, builder, room, terraform, cli):
         yield look()
     if offline:
         return
@@ -64,7 +64,7 @@ def examine(env: str, *, offline: bool) -> Iterator[Finding]:
     yield who
     if who.state == FAULT:
         return
-    yield clock()
+    yield told("clock", clock)
     platform_, finding = stack("platform", env)
     yield finding
     service, finding = stack("service", env)
@@ -134,6 +134,13 @@ def terraform() -> Finding:
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST_TERRAFORM:
         return Finding("terraform", FAULT, f"{version} is too old", "install 1.11 or newer")
     return Finding("terraform", OK, version)
+
+
+def cli() -> Finding:
+    """What many remedies and the runbook are typed with."""
+    if shutil.which("aws"):
+        return Finding("aws", OK, output("aws", "--version").split(" ")[0])
+    return Finding("aws", WARNING, "there is no aws command", "install the AWS CLI, version 2")
 
 
 def output(*command: str) -> str:
@@ -217,7 +224,8 @@ def serving_type(service: Outputs | None, region: str) -> str:
 def quota(wanted: quotas.Wanted, region: str) -> Finding:
     found = quotas.value(wanted, region)
     if found is None:
-        return Finding(wanted.about, WARNING, f"{wanted.name}: not known to Service Quotas here")
+        what = f"{wanted.name}: not known to Service Quotas in {region}"
+        return Finding(wanted.about, WARNING, what, "look whether AWS offers that type there")
     code, value = found
     what = f"{wanted.name}: {value:g}, {wanted.least:g} needed"
     if value >= wanted.least:

@@ -16,7 +16,8 @@ CAPACITY = "AWS has no such machine free just now: try later, another zone or an
 THROTTLED = "AWS refused several times in a row: wait a minute and run the command again"
 CLOCK = "the clock of this machine is wrong: set it (`timedatectl set-ntp true`)"
 BUCKET = "apply the platform (`make plan apply STACK=platform`), or choose its account"
-ELSEWHERE = "what was asked for is in another region: set AWS_REGION"
+STACK = "choose the stack of that region (--env), or copy what is there into this stack's bucket"
+ELSEWHERE = f"what was asked for is in another region: {STACK}"
 
 OF_CODE = {
     "AccessDenied": DENIED,
@@ -71,7 +72,7 @@ def of_answer(operation: str, response: Mapping[str, Any]) -> str:
     if remedy == ELSEWHERE:
         headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
         region = headers.get("x-amz-bucket-region") or detail.get("Region")
-        remedy = f"it is in {region}: set AWS_REGION={region}" if region else ELSEWHERE
+        remedy = f"it is in {region}: {STACK}" if region else ELSEWHERE
     return f"{what}: {remedy}" if remedy else what
 
 

@@ -236,7 +236,7 @@ def test_with_a_role_that_may_not(kennel: Kennel, fault: Fault, verb: str) -> No
 @pytest.mark.parametrize("verb", BUCKETS)
 def test_with_a_bucket_in_another_region(kennel: Kennel, fault: Fault, verb: str) -> None:
     fault.code, fault.status = "PermanentRedirect", 301
-    check(kennel, verb, "it is in us-west-2: set AWS_REGION=us-west-2")
+    check(kennel, verb, "it is in us-west-2: choose the stack of that region (--env)")
 
 
 @pytest.mark.parametrize("verb", BUCKETS)

@@ -118,7 +118,7 @@ def test_a_refusal_of_a_json_service_names_the_remedy(
         (403, "AccessDenied", "use a role that may"),
         (403, "InvalidAccessKeyId", "aws sso login"),
         (404, "NoSuchBucket", "STACK=platform"),
-        (301, "PermanentRedirect", "it is in us-west-2: set AWS_REGION=us-west-2"),
+        (301, "PermanentRedirect", "it is in us-west-2: choose the stack of that region"),
     ],
 )
 def test_a_refusal_of_s3_names_the_remedy(answer: Aws, status: int, code: str, remedy: str) -> None:
