@@ -1,32 +1,45 @@
-"""Every test: the units first, for their answer in seconds, then the others in two lanes.
+"""Every test: the units first, for their answer in seconds, then the others beside them, in lanes.
 
 Side by side, because they wait for processes, containers and Terraform more than they compute. The
-first lane is shown as it goes, the second one when it has ended.
+first lane is shown as it goes, the others when they have ended. Tests that look at all images of
+the Docker engine share a lane.
 """
 
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import ExitStack
 
 PYTEST = [sys.executable, "-m", "pytest"]
-SHOWN = ["tests/contract", "tests/security", "tests/terraform"]
-BESIDE = ["tests/e2e"]
+UNITS = ["tests/unit"]
+SHOWN = ["tests/contract", "tests/security"]
+BESIDE = [["tests/terraform"], ["tests/e2e"]]
+START = 5.0  # seconds that the units have the machine for themselves
 
 
 def main() -> int:
-    units = subprocess.call([*PYTEST, "tests/unit"])
-    with tempfile.TemporaryFile("w+") as output:
-        beside = subprocess.Popen([*PYTEST, *BESIDE], stdout=output, stderr=subprocess.STDOUT)
+    with ExitStack() as stack:
+        units = subprocess.Popen([*PYTEST, *UNITS])
+        beside = []
+        time.sleep(START)
+        for folders in BESIDE:
+            output = stack.enter_context(tempfile.TemporaryFile("w+"))
+            command = [*PYTEST, *folders]
+            lane = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+            beside.append((lane, folders, output))
         try:
-            shown = subprocess.call([*PYTEST, *SHOWN])
-            print(f"\nWaiting for {' '.join(BESIDE)} ...", flush=True)
-            beside.wait()
+            codes = [units.wait(), subprocess.call([*PYTEST, *SHOWN])]
+            for lane, folders, output in beside:
+                print(f"\nWaiting for {' '.join(folders)} ...", flush=True)
+                codes.append(lane.wait())
+                output.seek(0)
+                print(output.read(), flush=True)
         except KeyboardInterrupt:
-            beside.wait()  # the terminal's Ctrl-C has reached it too
+            for lane, *_ in beside:
+                lane.wait()  # the terminal's Ctrl-C has reached them too
             return 130
-        output.seek(0)
-        print(output.read(), flush=True)
-    return units or shown or beside.returncode
+    return next(filter(None, codes), 0)
 
 
 if __name__ == "__main__":
