@@ -15,11 +15,12 @@ import httpx
 from botocore.exceptions import ClientError
 
 from kennel import aws
-from kennel.errors import UserError
+from kennel.errors import Failed, UserError
 
 TRIES = 6
 LONGEST = 30.0  # seconds to wait at most, whatever Retry-After says
 MOST_BYTES = 6 * 1024 * 1024  # of a request to an endpoint
+SHOWN = 80  # bytes of an answer that is none
 MAGIC = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG": "image/png", b"RIFF": "image/webp"}
 
 
@@ -103,7 +104,7 @@ class Api:
     def judge(self, answer: httpx.Response) -> Mapping[str, Any]:
         status, why = answer.status_code, words(answer.content) or answer.reason_phrase
         if status == 200:
-            return dict(answer.json())
+            return content_of(answer.content, self.url)
         if status in (401, 403):
             raise UserError(
                 f"{self.url} does not let us in ({status}: {why}): the API asks for a key, which "
@@ -145,7 +146,7 @@ class Endpoint:
                 Accept="application/json",
                 CustomAttributes=f"top={self.top}",
             )
-            return dict(json.loads(answer["Body"].read()))
+            return content_of(answer["Body"].read(), f"the endpoint {self.name}")
         except ClientError as error:
             if judged := self.judge(error):
                 raise judged from error
@@ -162,6 +163,20 @@ class Endpoint:
         if code in ("ThrottlingException", "ServiceUnavailable", "ModelNotReadyException"):
             return Busy(code, 503)
         return None
+
+
+def content_of(body: bytes, who: str) -> dict[str, Any]:
+    """The object that an answer holds; whoever says anything else is no classifier."""
+    try:
+        content = json.loads(body)
+        if not isinstance(content, dict):
+            raise TypeError
+    except (ValueError, TypeError) as error:
+        raise Failed(
+            f"{who} does not answer as a classifier does ({body[:SHOWN]!r} is no JSON object): "
+            "check the address, and the handler of the release that serves there"
+        ) from error
+    return content
 
 
 def words(body: bytes) -> str:

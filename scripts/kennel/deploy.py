@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from kennel import aws, outputs, smoke, stack
-from kennel.deployments import Deployment, History
+from kennel.deployments import Deployment, History, ending_in
 from kennel.errors import Failed, UserError
 from kennel.outputs import Outputs
 from kennel.registry import Registry
@@ -44,13 +44,20 @@ def deploy(release: str, *, env: str, as_json: bool, dry_run: bool) -> None:
             f"{chosen.number}`, and approve it with `kennel models approve {chosen.number}`"
         )
     wanted = Deployment(chosen.number, chosen.image, chosen.model_data, "deploy", "serving")
-    go(wanted, platform, env, as_json=as_json, dry_run=dry_run)
+    before = way_back(wanted, line_of_now(platform, wait=not dry_run))
+    go(wanted, before, platform, env, as_json=as_json, dry_run=dry_run)
 
 
-def go(wanted: Deployment, platform: Outputs, env: str, *, as_json: bool, dry_run: bool) -> None:
+def go(
+    wanted: Deployment,
+    before: Deployment | None,
+    platform: Outputs,
+    env: str,
+    *,
+    as_json: bool,
+    dry_run: bool,
+) -> None:
     """Deploy, or say what would be; the same for a rollback."""
-    history = History(platform)
-    before = serving(history, env)
     plan = {
         "env": env,
         "kind": wanted.kind,
@@ -62,7 +69,7 @@ def go(wanted: Deployment, platform: Outputs, env: str, *, as_json: bool, dry_ru
     if not dry_run:
         with ended_by_signals():
             put = partial(applied, platform=platform, env=env)
-            plan["pictures"] = carry_out(wanted, before, history, put)
+            plan["pictures"] = carry_out(wanted, before, History(platform), put)
         console.print(cost(outputs.read("service", env)))
     if as_json:
         click.echo(json.dumps(plan | {"dry_run": dry_run}))
@@ -71,15 +78,44 @@ def go(wanted: Deployment, platform: Outputs, env: str, *, as_json: bool, dry_ru
     click.echo(f"{verb} {name_of(wanted)} in {env}, instead of {name_of(before)}")
 
 
-def serving(history: History, env: str) -> Deployment | None:
-    """What the records say serves; else what was applied without them."""
-    line = history.line()
-    if line:
-        return line[-1]
-    found = stack.current(env)
-    if len(found) < 2:
+def line_of_now(platform: Outputs, *, wait: bool) -> list[Deployment]:
+    """What serves, last, and what it would be rolled back to, before it.
+
+    A deployment that was killed has left no record: what the endpoint runs wins over what the
+    records say. With `wait` only when the endpoint has come to rest, so that this stays so.
+    """
+    recorded = History(platform).line()
+    if wait:
+        stack.settle(platform)
+    served = served_now(platform)
+    if served is None or (recorded and recorded[-1].what == served.what):
+        return recorded
+    if recorded:
+        console.print(
+            f"the records say that {name_of(recorded[-1])} serves, but the endpoint runs "
+            f"{name_of(served)} (a deployment was ended before it was recorded?): going by the "
+            "endpoint"
+        )
+    return ending_in(served, recorded)
+
+
+def way_back(wanted: Deployment, line: list[Deployment]) -> Deployment | None:
+    """What serves; or, if that is this very one and has no record of having worked, what did."""
+    if line and line[-1].what == wanted.what and not line[-1].at:
+        line = line[:-1]
+    return line[-1] if line else None
+
+
+def served_now(platform: Outputs) -> Deployment | None:
+    """What the endpoint runs, as the release that it is; 0 for what has no pictures to try."""
+    found = stack.current(platform)
+    if not found:
         return None
-    return Deployment(0, found["image"], found["model_data"], "deploy", "serving")
+    served = Deployment(0, found["image"], found["model_data"], "deploy", "serving")
+    for each in Registry(platform).all():
+        if (each.image, each.model_data) == served.what and each.release_json:
+            return replace(served, release=each.number)
+    return served
 
 
 def carry_out(wanted: Deployment, before: Deployment | None, history: History, put: Put) -> int:
@@ -107,12 +143,16 @@ def noted(history: History, failed: Deployment) -> str:
 def applied(wanted: Deployment, platform: Outputs, env: str) -> int:
     """Live, and asked about its pictures; Failed if either goes wrong."""
     content = content_of(wanted, platform)
+    stack.settle(platform)
     console.print(f"deploying {name_of(wanted)} in {env} ...")
     stack.apply(env, stack.values_of(wanted.image, wanted.model_data, platform))
     if content is None:
         console.print("it has no test pictures with it: not tried")
         return 0
-    tried = smoke.check(outputs.read("service", env), content)
+    try:
+        tried = smoke.check(outputs.read("service", env), content)
+    except UserError as error:  # it serves already, so that it has to go back
+        raise Failed(str(error)) from error
     console.print(f"{tried} test pictures through the API, all answered as after training")
     return tried
 
@@ -126,8 +166,8 @@ def cost(service: Outputs) -> str:
     if not kind:
         return "serverless: each request costs"
     count = sum(int(each["DesiredInstanceCount"]) for each in found["ProductionVariants"])
-    hour = prices.dollars(prices.estimate(kind, count, 3600))
-    return f"{count} x {kind} serve: {hour} an hour, by list prices of {prices.DATE}"
+    hour = prices.stated(prices.estimate(kind, count, 3600), " an hour")
+    return f"{count} x {kind} serve: {hour}"
 
 
 def content_of(wanted: Deployment, platform: Outputs) -> dict[str, Any] | None:
@@ -140,11 +180,11 @@ def content_of(wanted: Deployment, platform: Outputs) -> dict[str, Any] | None:
 
 def restore(wanted: Deployment, before: Deployment | None, put: Put) -> str:
     """What served before serves again; what became of that, for the message."""
-    if before is None or (before.image, before.model_data) == (wanted.image, wanted.model_data):
+    if before is None or before.what == wanted.what:
         return "there is no release before it to go back to: the stack is as Terraform left it"
     try:
         put(before)
-    except Failed as error:
+    except (UserError, BotoCoreError, ClientError) as error:
         return f"going back to {name_of(before)} failed too: {error}"
     return f"{name_of(before)} serves again"
 

@@ -24,6 +24,11 @@ class Deployment:
     at: str = ""
     by: str = ""
 
+    @property
+    def what(self) -> tuple[str, str]:
+        """What it runs; two deployments of the same are the same release."""
+        return self.image, self.model_data
+
 
 class History:
     def __init__(self, platform: Outputs) -> None:
@@ -48,16 +53,23 @@ class History:
         return line_of(self.all())
 
 
+def ending_in(served: Deployment, line: list[Deployment]) -> list[Deployment]:
+    """The line as it is while this serves: cut off after it, or with it added where it is new."""
+    for end in range(len(line), 0, -1):
+        if line[end - 1].what == served.what:
+            return line[:end]
+    return [*line, served]
+
+
 def line_of(deployments: list[Deployment]) -> list[Deployment]:
     """A rollback takes away what it left; so a second one goes further back."""
     line: list[Deployment] = []
     for each in deployments:
         if each.outcome != "serving":
             continue
-        key = (each.image, each.model_data)
         if each.kind == "rollback":
-            while line and (line[-1].image, line[-1].model_data) != key:
+            while line and line[-1].what != each.what:
                 line.pop()
-        if not line or (line[-1].image, line[-1].model_data) != key:
+        if not line or line[-1].what != each.what:
             line.append(each)
     return line

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.table import Table
 
-from kennel import artifact, outputs, which_image
+from kennel import artifact, outputs, stack, which_image
 from kennel.deployments import History
 from kennel.errors import UserError
 from kennel.outputs import Outputs
@@ -31,7 +31,8 @@ def models() -> None:
 def list_(*, env: str, as_json: bool) -> None:
     """All releases, the newest first, and which one serves."""
     platform = outputs.read("platform", env)
-    releases, live = Registry(platform).all(), serving(platform)
+    releases = Registry(platform).all()
+    live = serving(platform, releases)
     if as_json:
         told = [described(each) | {"serving": each.number == live} for each in releases]
         click.echo(json.dumps({"releases": told}))
@@ -158,7 +159,11 @@ def judge(*, release: str, env: str, state: str, reason: str, dry_run: bool, as_
     click.echo(f"release {found.number} {'would be' if dry_run else 'is'} {state}")
 
 
-def serving(platform: Outputs) -> int | None:
+def serving(platform: Outputs, releases: Sequence[Release]) -> int | None:
+    """The one that the endpoint runs; where there is no endpoint, the last that was recorded."""
+    if found := stack.current(platform):
+        runs = (found["image"], found["model_data"])
+        return next((e.number for e in releases if (e.image, e.model_data) == runs), None)
     line = History(platform).line()
     return line[-1].release if line else None
 

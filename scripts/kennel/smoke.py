@@ -15,6 +15,7 @@ from kennel.outputs import Outputs
 PATIENCE = 90.0  # seconds: a new key and a new stage of API Gateway are known only after a while
 PAUSE = 2.0
 TYPES = {".png": "image/png", ".webp": "image/webp"}  # all else is JPEG
+SHOWN = 200  # characters of an answer that nobody can make out
 UNSETTLED = {403, 429, 500, 502, 503, 504}
 
 
@@ -48,7 +49,7 @@ def ask(
     example: Mapping[str, Any],
     deadline: float,
     sleep: Callable[[float], None],
-) -> dict[str, Any]:
+) -> httpx.Response:
     headers = {"Content-Type": TYPES.get(Path(example["name"]).suffix.lower(), "image/jpeg")}
     if key:
         headers["x-api-key"] = key
@@ -56,11 +57,11 @@ def ask(
     while True:
         try:
             answer = client.post(url, params={"top": 1}, content=picture, headers=headers)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             trouble = f"the API at {url} cannot be reached: {str(error) or type(error).__name__}"
         else:
             if answer.is_success:
-                return dict(answer.json())
+                return answer
             trouble = f"the API answered {answer.status_code} to {example['name']}: {answer.text}"
             if answer.status_code not in UNSETTLED:
                 raise Failed(trouble)
@@ -69,11 +70,17 @@ def ask(
         sleep(PAUSE)
 
 
-def judge(example: Mapping[str, Any], answer: Mapping[str, Any], version: str) -> None:
-    served = answer.get("model", {}).get("version")
+def judge(example: Mapping[str, Any], answer: httpx.Response, version: str) -> None:
+    try:
+        content = answer.json()
+        served, said = content["model"]["version"], content["predictions"][0]["label"]
+    except (ValueError, LookupError, TypeError) as error:
+        raise Failed(
+            f"the API answered {answer.status_code} to {example['name']}, but not as a classifier "
+            f"does: {answer.text[:SHOWN]!r}"
+        ) from error
     if served != version:
         raise Failed(f"the API serves model version {served}, the release is {version}")
-    said = answer["predictions"][0]["label"]
     if said != example["label"]:
         raise Failed(
             f"{example['name']}: the API says {said}, after training the model said "

@@ -5,21 +5,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kennel.errors import UserError
+from kennel.errors import Failed, UserError
 from kennel.local.account import Account
 from kennel.local.terraform import Stack
 from kennel.local.up import client, local_api
 
 
 def apply(home: Path, new: Mapping[str, Any]) -> None:
-    """Apply the service root with these values among those it has; its outputs are kept."""
+    """Apply the service root with these values among those it has; its outputs are kept.
+
+    Failed once Terraform has begun; what is wrong before that has changed nothing.
+    """
     running = Account(home).running()
     if running is None:
         raise UserError("the local account does not run: start it with `kennel local up`")
     given = values(home) | dict(new)
     given["running_instances"] = instances(running, str(given["prefix"]))
     stack = Stack(home / "tree", running["address"], running["region"], home / "terraform.log")
-    applied = stack.apply("service", given)
+    try:
+        applied = stack.apply("service", given)
+    except UserError as error:
+        raise Failed(str(error)) from error
     keep(home, applied, running["api"])
 
 
