@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import secrets
 import sys
 import time
@@ -12,15 +13,16 @@ from functools import partial
 from typing import Any
 
 import click
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from kennel import aws, outputs, s3
 from kennel.errors import Failed, UserError
-from kennel.network import outlasting
+from kennel.network import create, outlasting
 from kennel.outputs import Outputs
+from kennel.progress import counted
 from kennel.runs import prices
 from kennel.runs.logs import Tail
 from kennel.runs.training import LOCAL_DISKS
@@ -37,7 +39,7 @@ console = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", default="")
 @click.option("--out", default="", metavar="S3URI", help="[default: the models bucket, batch/JOB].")
 @click.option("--instances", type=click.IntRange(1, 20), default=1, show_default=True)
 @click.option("--instance-type", metavar="TYPE", default=INSTANCE, show_default=True)
@@ -52,11 +54,16 @@ def batch(
     """Classify all pictures under SOURCE, s3://bucket/prefix or a set in the data bucket.
 
     A batch transform job of SageMaker, with the model that serves now. Ctrl-C leaves it running;
-    --attach comes back to it. Exits 3 if the job failed or a picture got no answer.
+    `kennel batch --attach JOB` comes back to it, and needs no SOURCE. Exits 3 if the job failed or
+    a picture got no answer.
     """
-    platform, service = outputs.read("platform", env), outputs.read("service", env)
+    if not (source or attach):
+        raise click.UsageError("name the SOURCE of the pictures, or a job to --attach to")
+    if attach and dry_run:
+        raise click.UsageError("--attach starts nothing: leave out --dry-run")
+    platform = outputs.read("platform", env)
     uri = address(source, platform)
-    request = request_of(uri, platform, service, **given)
+    request = {} if attach else request_of(uri, platform, outputs.read("service", env), **given)
     if dry_run:
         click.echo(json.dumps(request, indent=2))
         return
@@ -118,7 +125,7 @@ def request_of(
 def start(request: Mapping[str, Any], uri: str, sagemaker: Any, client: Any) -> str:
     if s3.is_empty(client, uri):
         raise UserError(f"there is nothing at {uri}: `kennel data push FOLDER` brings it there")
-    sagemaker.create_transform_job(**request)
+    create(sagemaker.create_transform_job, request)
     name = str(request["TransformJobName"])
     console.print(f"transform job [bold]{name}[/]; the answers come to {output_of(request)}")
     return name
@@ -133,27 +140,47 @@ def input_of(description: Mapping[str, Any]) -> str:
 
 
 def follow(name: str, sagemaker: Any, client: Any) -> dict[str, Any]:
-    """Until it has ended; the answers in S3 are the progress."""
-    description = dict(sagemaker.describe_transform_job(TransformJobName=name))
-    total = len(s3.keys(client, input_of(description)))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    """Until it has ended; whoever does not wait for that is told how to come back."""
     try:
-        with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-            task = progress.add_task("pictures", total=total)
-
-            def look() -> dict[str, Any]:
-                found = dict(sagemaker.describe_transform_job(TransformJobName=name))
-                done = len(s3.keys(client, f"{output_of(found)}/"))
-                progress.update(task, completed=done, description=found["TransformJobStatus"])
-                return found
-
-            while description["TransformJobStatus"] not in ("Completed", "Failed", "Stopped"):
-                time.sleep(POLL)
-                description = outlasting(look, console.print, time.sleep, POLL)
+        return watch(name, sagemaker, client)
     except KeyboardInterrupt:
-        console.print(f"it goes on; come back with --attach {name}")
+        console.print(f"it goes on; come back with `kennel batch --attach {name}`")
         raise
+
+
+def watch(name: str, sagemaker: Any, client: Any) -> dict[str, Any]:
+    """The answers in S3 are the progress, the time since the machines run is theirs."""
+
+    def pictures() -> tuple[dict[str, Any], int]:
+        found = describe(name, sagemaker)
+        return found, len(s3.keys(client, input_of(found)))
+
+    def answers() -> tuple[dict[str, Any], int]:
+        found = describe(name, sagemaker)
+        return found, len(s3.keys(client, f"{output_of(found)}/"))
+
+    description, total = outlasting(pictures, console.print, time.sleep, POLL)
+    with counted("classifying", total, "pictures") as counter:
+        while description["TransformJobStatus"] not in ("Completed", "Failed", "Stopped"):
+            time.sleep(POLL)
+            description, done = outlasting(answers, console.print, time.sleep, POLL)
+            if done > counter.done:
+                if began := description.get("TransformStartTime"):
+                    counter.began = time.monotonic() - (time.time() - began.timestamp())
+                counter.advance(done - counter.done)
     return description
+
+
+def describe(name: str, sagemaker: Any) -> dict[str, Any]:
+    try:
+        return dict(sagemaker.describe_transform_job(TransformJobName=name))
+    except ClientError as error:
+        if re.search("not found|could not find", str(error), re.IGNORECASE):
+            raise UserError(
+                f"there is no transform job {name}: choose its stack with --env; `aws sagemaker "
+                "list-transform-jobs` lists the jobs of a region"
+            ) from error
+        raise
 
 
 def collect(description: Mapping[str, Any], client: Any) -> list[dict[str, Any]]:
@@ -206,8 +233,8 @@ def cost(description: Mapping[str, Any]) -> str:
     seconds = (ended - began).total_seconds() if began and ended else 0.0
     resources = description["TransformResources"]
     kind, count = resources["InstanceType"], int(resources["InstanceCount"])
-    amount = prices.dollars(prices.estimate(kind, count, seconds))
-    return f"{seconds:.0f} s of {count} x {kind}: {amount}, by list prices of {prices.DATE}"
+    amount = prices.stated(prices.estimate(kind, count, seconds))
+    return f"{seconds:.0f} s of {count} x {kind}: {amount}"
 
 
 def complain(name: str, logs: Any) -> None:

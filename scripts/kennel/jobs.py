@@ -9,10 +9,11 @@ import click
 from rich.table import Table
 
 from kennel import outputs
+from kennel.network import outlasting
 from kennel.outputs import Outputs
 from kennel.runs import fleet, here, training
 from kennel.runs.follow import POLL
-from kennel.runs.run import RESULTS, Run, summary
+from kennel.runs.run import RESULTS, Run, Status, summary
 from kennel.terminal import show as show_table
 
 
@@ -72,13 +73,20 @@ def row_of(run: Run) -> dict[str, Any]:
 def logs(name: str, *, env: str, follow: bool, as_json: bool) -> None:
     """The whole log of run NAME, all hosts in the order of time."""
     run, _ = find(name, env)
-    while True:
+
+    def look() -> Status:
         status = run.status()  # before the lines, so that the last ones are not missed
         for line in run.lines():
             click.echo(json.dumps(asdict(line)) if as_json else f"{line.host}  {line.text}")
-        if status.ended or not follow:
-            return
+        return status
+
+    def note(text: str) -> None:
+        click.echo(text, err=True)
+
+    status = look()
+    while follow and not status.ended:
         time.sleep(POLL)
+        status = outlasting(look, note, time.sleep, POLL)
 
 
 @jobs.command()
@@ -113,7 +121,8 @@ def attach(name: str, *, env: str, quiet: bool, as_json: bool) -> None:
     """Watch run NAME as `kennel train` does, from its first line to its release and its cost.
 
     Also for one that has ended: the report is brought here again, the release made if there is
-    none. Ctrl-C leaves the run alone.
+    none. Ctrl-C leaves the run alone. A fleet that loses its Spot capacity is not started again:
+    `kennel train --where ec2 --resume NAME` goes on from its checkpoint.
     """
     from kennel import train  # noqa: PLC0415 - that module knows this one's group
 
@@ -124,6 +133,7 @@ def attach(name: str, *, env: str, quiet: bool, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("name")
+@click.option("--json", is_flag=True, expose_value=False, help="As JSON on stdout; it always is.")
 @outputs.environment
 def show(name: str, *, env: str) -> None:
     """The state of run NAME as JSON: what it does, what it has cost so far, why it failed."""

@@ -1,13 +1,14 @@
 """A network that is lost for a while: what runs on AWS goes on, and so do we."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from botocore.exceptions import (
-    ConnectionError as NoConnection,
+    ClientError,
+    HTTPClientError,
 )
 from botocore.exceptions import (
-    HTTPClientError,
+    ConnectionError as NoConnection,
 )
 
 LONGEST = 30.0  # seconds between tries while the network is away
@@ -33,3 +34,17 @@ def outlasting(
             note(f"network lost ({type(error).__name__}); it goes on without us, trying again")
             pause = min(LONGEST, 2 * pause)
             sleep(pause)
+
+
+def create(call: Callable[..., Any], request: Mapping[str, Any]) -> None:
+    """Make what has a new name of ours in SageMaker.
+
+    If the first answer is lost, botocore asks again and hears that the name is taken: by us. At the
+    first try it would be somebody else's.
+    """
+    try:
+        call(**request)
+    except ClientError as error:
+        tried_again = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0) > 0
+        if not (tried_again and error.response["Error"]["Code"] == "ResourceInUse"):
+            raise

@@ -1,7 +1,6 @@
 """`kennel train`: a model of labelled pictures, on SageMaker, on a fleet of EC2, or here."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +68,10 @@ def train(*, where: str, env: str, pairs: tuple[str, ...], as_json: bool, **give
         kennel train pictures --where local --set architecture=resnet18 --set size=64
 
     The log is followed until the job ends; Ctrl-C leaves a SageMaker job running (`kennel jobs
-    attach` comes back to it) and ends a fleet. At the end the report lies in .kennel/jobs and the
-    model is a release, pending approval. Exits 3 if the job failed.
+    attach` comes back to it) and ends a fleet. A fleet that loses its Spot capacity is started
+    again from its last checkpoint, three times at most, while this verb watches: not after
+    --detach. At the end the report lies in .kennel/jobs and the model is a release, pending
+    approval. Exits 3 if the job failed.
     """
     wish = Wish(settings=settings.parse(pairs), **given)
     resumed = settings_of(wish.resume, where, env) if wish.resume else {}
@@ -126,7 +127,7 @@ def described(request: Mapping[str, Any]) -> str:
     resources = request["ResourceConfig"]
     count, kind = resources["InstanceCount"], resources["InstanceType"]
     hours = request["StoppingCondition"]["MaxRuntimeInSeconds"] / 3600
-    most = prices.dollars(prices.estimate(kind, count, hours * 3600))
+    most = prices.stated(prices.estimate(kind, count, hours * 3600))
     spot = "Spot" if request["EnableManagedSpotTraining"] else "on demand"
     return f"{count} x {kind}, {spot}; at most {hours:g} h, which on demand is {most}"
 
@@ -263,6 +264,4 @@ def cost(status: Status) -> str:
     where = f"{status.instances} x {status.instance_type}{' (Spot)' if status.spot else ''}"
     if status.instance_type in ("", "this machine"):
         return f"{duration(status.seconds)} on this machine"
-    amount = status.dollars
-    stated = "" if math.isnan(amount) else f", by list prices of {prices.DATE}"
-    return f"billed {status.seconds:.0f} s of {where}: {prices.dollars(amount)}{stated}"
+    return f"billed {status.seconds:.0f} s of {where}: {prices.stated(status.dollars)}"

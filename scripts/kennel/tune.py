@@ -1,7 +1,6 @@
 """`kennel tune`: a search for good hyperparameters; the best job's model becomes a release."""
 
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -93,8 +92,7 @@ def on_sagemaker(wish: Wish, plan: Plan, env: str) -> dict[str, Any]:
     request = tuning.request(name, plan, order_of(wish, platform, env), defaults)
     if wish.dry_run:
         return request
-    job = tuning.TuningJob(name, platform)
-    job.sagemaker.create_hyper_parameter_tuning_job(**request)
+    job = tuning.start(request, platform)
     console.print(f"tuning job [bold]{name}[/]: {plan.strategy}, {plan.parallel} jobs at a time")
     return {"name": name} if wish.detach else finish(job, platform, env)
 
@@ -132,23 +130,27 @@ def watch(job: tuning.TuningJob) -> dict[str, Any]:
 
     while True:
         description = outlasting(job.describe, note, time.sleep, POLL)
-        counts = description.get("TrainingJobStatusCounters", {})
-        best = description.get("BestTrainingJob", {})
-        score = best.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
-        line = f"{counts.get('Completed', 0)} done, {counts.get('InProgress', 0)} running"
-        line += f", {counts.get('Stopped', 0)} stopped early" if counts.get("Stopped") else ""
-        line += "".join(
-            f", {counts[name]} failed" for name in ("NonRetryableError",) if counts.get(name)
-        )
-        if score is not None:
-            values = ", ".join(f"{n} {v}" for n, v in best.get("TunedHyperParameters", {}).items())
-            line += f"; best {score:.4f} with {values}"
+        line = state_of(description)
         if line != told:
-            note(line)
+            note(f"{line}; {tuning.pace(description, time.time())}")
             told = line
         if description["HyperParameterTuningJobStatus"] in ("Completed", "Failed", "Stopped"):
             return description
         time.sleep(POLL)
+
+
+def state_of(description: Mapping[str, Any]) -> str:
+    """What has become of the jobs, and the best of them."""
+    counts = description.get("TrainingJobStatusCounters", {})
+    best = description.get("BestTrainingJob", {})
+    score = best.get("FinalHyperParameterTuningJobObjectiveMetric", {}).get("Value")
+    line = f"{counts.get('Completed', 0)} done, {counts.get('InProgress', 0)} running"
+    line += f", {counts['Stopped']} stopped early" if counts.get("Stopped") else ""
+    line += f", {counts['NonRetryableError']} failed" if counts.get("NonRetryableError") else ""
+    if score is None:
+        return line
+    values = ", ".join(f"{n} {v}" for n, v in best.get("TunedHyperParameters", {}).items())
+    return f"{line}; best {score:.4f} with {values}"
 
 
 def report(name: str, found: Sequence[Trial], searched: Sequence[Range]) -> dict[str, Any]:
@@ -171,9 +173,8 @@ def spent(found: Sequence[Trial], description: Mapping[str, Any]) -> str:
     resources = description["TrainingJobDefinition"]["ResourceConfig"]
     kind, count = resources["InstanceType"], int(resources["InstanceCount"])
     seconds = sum(each.seconds for each in found)
-    amount = prices.estimate(kind, count, seconds)
-    stated = "" if math.isnan(amount) else f" at most, by list prices of {prices.DATE}"
-    return f"{len(found)} jobs, {seconds:.0f} s of {kind}: {prices.dollars(amount)}{stated}"
+    amount = prices.stated(prices.estimate(kind, count, seconds), " at most")
+    return f"{len(found)} jobs, {seconds:.0f} s of {kind}: {amount}"
 
 
 def on_this_machine(wish: Wish, plan: Plan) -> dict[str, Any]:
@@ -189,9 +190,12 @@ def on_this_machine(wish: Wish, plan: Plan) -> dict[str, Any]:
     if found.path.exists():
         console.print(going_on)
 
+    total, before, began = here.trials_of(plan), len(found.ended), time.monotonic()
+
     def told(trial: Trial) -> None:
         score = "no result" if trial.objective is None else f"{trial.objective:.4f}"
-        console.print(f"  {trial.name}  {trial.state}  {score}  {trial.values}")
+        pace = trials.pace(len(found.ended), total, time.monotonic() - began, before)
+        console.print(f"  {trial.name}  {trial.state}  {score}  {trial.values}  {pace}")
 
     try:
         ended = here.search(data, plan, commit(), told, found)

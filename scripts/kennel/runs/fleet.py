@@ -17,8 +17,9 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,11 @@ from kennel.runs.run import Result, Status
 TAG = "kennel:run"  # on instances, with a value of its own for each call
 TAKEN_BACK = ("Server.SpotInstanceTermination", "Server.SpotInstanceShutdown")
 STARTING = 90.0  # seconds in which EC2 may not list yet what it has started
+LOOK = 5.0  # seconds between looks for nodes that it does not list
 TRIES = 10  # to end the nodes, before the user is asked to
+# Answers to RunInstances that leave open whether an earlier try of the same call has started nodes.
+UNDECIDED = ("InternalError", "InternalFailure", "RequestLimitExceeded", "ServiceUnavailable",
+             "Throttling", "Unavailable")  # fmt: skip
 
 
 class FleetRun:
@@ -113,7 +118,12 @@ class FleetRun:
         return self._tail.lines()
 
     def stop(self) -> None:
-        end(self.ec2, self.record["instances"])
+        ids = self.record["instances"]
+        if len(end(self.ec2, ids)) < len(ids) and time.time() - self.record["at"] < STARTING:
+            raise UserError(
+                f"EC2 does not know all nodes of {self.name} yet: run `kennel jobs stop "
+                f"{self.name}` again in a minute"
+            )
 
     def collect(self, folder: Path) -> Result:
         for name in results.WANTED:
@@ -167,8 +177,9 @@ def started(
     call = f"{platform['prefix']}-{secrets.token_hex(8)}"
     done = False
     alive(ec2, call)  # none yet; but who cannot ask could not know later that none was left
+    nodes = Nodes(call, int(fleet["max_count"]))
     try:
-        answer = ec2.run_instances(**request(fleet, call, spot=spot))
+        answer = launched(ec2, request(fleet, call, spot=spot), nodes)
         run = FleetRun(answer["ReservationId"], platform)
         run._record = record_of(answer, settings)
         if resume:
@@ -179,7 +190,31 @@ def started(
         done = keep
     finally:
         if not done:
-            end_surely(ec2, call, console)
+            end_surely(ec2, nodes, console)
+
+
+@dataclass
+class Nodes:
+    """What is known of the nodes of a call, from before it on: enough to end them all."""
+
+    call: str
+    most: int  # that can have been started
+    ids: set[str] = field(default_factory=set)
+    listed: float = 0.0  # by when EC2 lists all that it has started, on the monotonic clock
+
+
+def launched(ec2: Any, asked: Mapping[str, Any], nodes: Nodes) -> dict[str, Any]:
+    try:
+        answer = dict(ec2.run_instances(**asked))
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in UNDECIDED:
+            nodes.most = 0
+        raise
+    finally:
+        nodes.listed = time.monotonic() + STARTING
+    nodes.ids = {each["InstanceId"] for each in answer["Instances"]}
+    nodes.most = len(nodes.ids)
+    return answer
 
 
 def request(fleet: Mapping[str, Any], call: str, *, spot: bool | None) -> dict[str, Any]:
@@ -228,34 +263,52 @@ def copy_checkpoints(client: Any, source: str, target: str) -> None:
         )
 
 
-def end(ec2: Any, ids: Sequence[str]) -> None:
-    """Terminate; those that EC2 no longer knows are gone already."""
+def end(ec2: Any, ids: Iterable[str]) -> set[str]:
+    """Terminate; which of them EC2 knew. Others are gone already, or too new."""
+    known = sorted(ids)
+    if not known:
+        return set()
     try:
-        ec2.terminate_instances(InstanceIds=list(ids))
+        ec2.terminate_instances(InstanceIds=known)
     except ClientError as error:
         if error.response["Error"]["Code"] != "InvalidInstanceID.NotFound":
             raise
-        for each in ids if len(ids) > 1 else ():
-            end(ec2, [each])
+        return set().union(*(end(ec2, [each]) for each in known)) if len(known) > 1 else set()
+    return set(known)
 
 
-def end_surely(ec2: Any, call: str, console: Console) -> None:
-    """End all that the call started, through lost networks and impatience."""
+def end_surely(
+    ec2: Any,
+    nodes: Nodes,
+    console: Console,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """End all that the call started, through lost networks and impatience.
+
+    EC2 may neither list a new node nor know its id yet: while some are missing it is asked again,
+    until it lists all that it has started.
+    """
     console.print("ending the nodes ...")
+    ended, failures = set[str](), 0
     with undisturbed():
-        for attempt in range(TRIES):
+        while failures < TRIES:
             try:
-                ids = alive(ec2, call)
-                if ids:
-                    end(ec2, ids)
+                ended |= end(ec2, (nodes.ids - ended).union(alive(ec2, nodes.call)))
             except (BotoCoreError, ClientError) as error:
                 console.print(f"the nodes are not ended yet ({error}); trying again")
-                time.sleep(min(30.0, 2.0**attempt))
-            else:
+                sleep(min(30.0, 2.0**failures))
+                failures += 1
+                continue
+            left = nodes.listed - clock()
+            if len(ended) >= nodes.most or left <= 0:
                 return
+            console.print(f"EC2 may have more that it does not list yet; looking for {left:.0f} s")
+            sleep(min(LOOK, left))
     console.print(
-        f"[bold red]nodes may still run[/]: those with the tag {TAG}={call}. Each ends at its own "
-        "deadline; until then you pay for it. End them in the console of EC2."
+        f"[bold red]nodes may still run[/]: those with the tag {TAG}={nodes.call}. Each ends at "
+        "its own deadline; until then you pay for it. End them in the console of EC2."
     )
 
 

@@ -5,7 +5,9 @@ checked against AWS's pages from here. Spot costs less by a share that changes d
 bills Spot jobs for fewer seconds than they ran instead, which BillableTimeInSeconds already holds.
 """
 
-DATE = "November 2026"
+import math
+
+REGION, DATE = "eu-west-1", "November 2026"
 HOURLY = {
     "ml.m5.large": 0.128,
     "ml.m5.xlarge": 0.257,
@@ -47,6 +49,13 @@ def estimate(instance_type: str, instances: int, seconds: float, *, spot: bool =
     return hourly * instances * seconds / 3600 * (SPOT if spot else 1.0)
 
 
+def stated(amount: float, bound: str = "") -> str:
+    """With the prices it comes of: those of another region, or another year, differ."""
+    if math.isnan(amount):
+        return dollars(amount)
+    return f"{dollars(amount)}{bound}, by list prices of {REGION} in {DATE}"
+
+
 def dollars(amount: float) -> str:
     """For people: an estimate, and that it is one."""
-    return "unknown (no price in the table)" if amount != amount else f"about ${amount:.2f}"  # noqa: PLR0124 - NaN is not itself
+    return "unknown (no price in the table)" if math.isnan(amount) else f"about ${amount:.2f}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from kennel import aws, s3
 from kennel.errors import UserError
+from kennel.network import create
 from kennel.outputs import Outputs
 from kennel.runs import results
 from kennel.runs.logs import Line, Tail
@@ -113,7 +114,7 @@ def request(name: str, order: Order, defaults: Mapping[str, Any]) -> dict[str, A
 
 
 def start(request: Mapping[str, Any], platform: Outputs) -> "TrainingJob":
-    aws.client("sagemaker", platform.region).create_training_job(**request)
+    create(aws.client("sagemaker", platform.region).create_training_job, request)
     return TrainingJob(str(request["TrainingJobName"]), platform)
 
 

@@ -152,6 +152,10 @@ def typed(plan: Plan, values: Mapping[str, str]) -> dict[str, Any]:
     return {name: kinds[name](value) for name, value in values.items()}
 
 
+def trials_of(plan: Plan) -> int:
+    return len(combinations(plan)) if plan.strategy == "grid" else plan.jobs
+
+
 def combinations(plan: Plan) -> list[dict[str, str]]:
     names = [each.name for each in plan.ranges]
     values = product(*(each.values for each in plan.ranges))

@@ -7,6 +7,7 @@ from math import log10
 
 from rich.table import Table
 
+from kennel.runs.follow import duration
 from kennel.search.ranges import OBJECTIVE, Range
 
 WIDTH, HEIGHT, MARGIN = 1000, 420, 60
@@ -39,6 +40,18 @@ def complaint(trials: Sequence[Trial]) -> str:
     """What the containers said of their ends, once each; for a search without a result."""
     said = dict.fromkeys(each.reason for each in trials if each.reason)
     return "; ".join(said) or "no job was completed"
+
+
+def pace(ended: int, total: int, seconds: float, before: int = 0) -> str:
+    """How far a search is and how long the rest will take, if it goes on as in these seconds, in
+    which all trials but those `before` ended. Of trials side by side, each has its share of them.
+    """
+    told = f"{ended} of {total}"
+    if ended <= before:
+        return told
+    each = seconds / (ended - before)
+    left = f", {duration((total - ended) * each)} left" if ended < total else ""
+    return f"{told}, {each:.0f} s each{left}"
 
 
 def board(trials: Sequence[Trial], ranges: Sequence[Range]) -> Table:

@@ -3,14 +3,17 @@
 import secrets
 import time
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from kennel import aws
 from kennel.errors import UserError
+from kennel.network import create
 from kennel.outputs import Outputs
 from kennel.runs import training
+from kennel.search import trials
 from kennel.search.ranges import OBJECTIVE, Plan, Range
 from kennel.search.trials import Trial
 
@@ -81,6 +84,24 @@ def number_range(each: Range) -> dict[str, Any]:
         "MaxValue": each.text(each.high),
         "ScalingType": "Logarithmic" if each.log else "Linear",
     }
+
+
+def start(request: Mapping[str, Any], platform: Outputs) -> "TuningJob":
+    job = TuningJob(str(request["HyperParameterTuningJobName"]), platform)
+    create(job.sagemaker.create_hyper_parameter_tuning_job, request)
+    return job
+
+
+def pace(description: Mapping[str, Any], now: float) -> str:
+    """Of the jobs that have ended; a grid's number is not in its limits, but that of its values."""
+    config = description.get("HyperParameterTuningJobConfig", {})
+    choices = config.get("ParameterRanges", {}).get("CategoricalParameterRanges", [])
+    grid = prod(len(each["Values"]) for each in choices)
+    total = config.get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs", grid)
+    counts = description.get("TrainingJobStatusCounters", {})
+    ended = sum(counts.get(each, 0) for each in ("Completed", "Stopped", "NonRetryableError"))
+    since = description.get("CreationTime")
+    return trials.pace(ended, total, now - since.timestamp() if since else 0.0)
 
 
 class TuningJob:

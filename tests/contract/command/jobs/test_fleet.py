@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from rich.console import Console
 
+from kennel.errors import UserError
+from kennel.outputs import Outputs
 from kennel.runs import fleet
 from tests.contract.command.jobs.conftest import PREFIX, Account
 
@@ -174,34 +177,110 @@ def test_a_wish_that_only_terraform_can_grant_is_refused(account: Account, nodes
     assert nodes.alive() == []
 
 
-class Reluctant:
-    """An EC2 whose network is away for some calls."""
+class Slow:
+    """An EC2 whose network is away for some calls, and that knows a new node only later."""
 
-    def __init__(self, refusals: int) -> None:
-        self.refusals, self.ended = refusals, list[str]()
+    def __init__(self, refusals: int = 0, known: float = 0.0, listed: float = 0.0) -> None:
+        self.refusals, self.known, self.listed = refusals, known, listed
+        self.now, self.ended = 0.0, list[str]()
 
-    def get_paginator(self, _: str) -> "Reluctant":
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def get_paginator(self, _: str) -> "Slow":
         return self
 
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
-        from botocore.exceptions import EndpointConnectionError
-
         if self.refusals:
             self.refusals -= 1
             raise EndpointConnectionError(endpoint_url="https://ec2")
-        left = [] if self.ended else [{"InstanceId": "i-1"}]
-        return [{"Reservations": [{"Instances": left}]}]
+        hidden = self.ended or self.now < self.listed
+        return [{"Reservations": [{"Instances": [] if hidden else [{"InstanceId": "i-1"}]}]}]
 
     def terminate_instances(self, InstanceIds: list[str]) -> None:  # noqa: N803
+        if self.now < self.known:
+            raise refusal("InvalidInstanceID.NotFound")
         self.ended += InstanceIds
 
 
-def test_a_lost_network_does_not_keep_the_nodes_alive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    ec2, said = Reluctant(refusals=4), io.StringIO()
-    fleet.end_surely(ec2, "call", Console(file=said, width=200))
+def refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "so it is"}}, "RunInstances")
+
+
+def end(ec2: Slow, *ids: str) -> str:
+    """What is said while the nodes are ended, by EC2's clock."""
+    nodes, said = fleet.Nodes("call", 1, set(ids), listed=fleet.STARTING), io.StringIO()
+    console = Console(file=said, width=200)
+    fleet.end_surely(ec2, nodes, console, clock=lambda: ec2.now, sleep=ec2.sleep)
+    return said.getvalue()
+
+
+def test_a_lost_network_does_not_keep_the_nodes_alive() -> None:
+    ec2 = Slow(refusals=4)
+    assert "trying again" in end(ec2)
     assert ec2.ended == ["i-1"]
-    ec2 = Reluctant(refusals=100)
-    fleet.end_surely(ec2, "call", Console(file=said, width=200))
-    assert "nodes may still run" in said.getvalue()
-    assert "kennel:run=call" in said.getvalue()
+    said = end(Slow(refusals=100))
+    assert "nodes may still run" in said
+    assert "kennel:run=call" in said
+
+
+def test_nodes_that_ec2_does_not_list_yet_are_ended_by_their_ids() -> None:
+    ec2 = Slow(listed=1000)
+    end(ec2, "i-1")
+    assert (ec2.ended, ec2.now) == (["i-1"], 0), "at once"
+    ec2 = Slow(known=20, listed=1000)
+    assert "looking for" in end(ec2, "i-1")
+    assert ec2.ended == ["i-1"]
+
+
+def test_nodes_whose_answer_was_lost_are_looked_for_until_ec2_lists_them() -> None:
+    ec2 = Slow(listed=60)
+    end(ec2)
+    assert ec2.ended == ["i-1"]
+    assert 60 <= ec2.now < 70, "and no longer"
+    ec2 = Slow(listed=1000)
+    end(ec2)
+    assert (ec2.ended, ec2.now) == ([], fleet.STARTING), "none was started"
+
+
+@pytest.mark.parametrize(
+    ("error", "most"),
+    [
+        (KeyboardInterrupt(), 2),
+        (EndpointConnectionError(endpoint_url="https://ec2"), 2),
+        (refusal("Unavailable"), 2),
+        (refusal("InsufficientInstanceCapacity"), 0),
+        (refusal("UnauthorizedOperation"), 0),
+    ],
+)
+def test_what_can_have_been_started_without_an_answer(error: BaseException, most: int) -> None:
+    class Broken:
+        def run_instances(self) -> None:
+            raise error
+
+    nodes = fleet.Nodes("call", 2)
+    with pytest.raises(type(error)):
+        fleet.launched(Broken(), {}, nodes)
+    assert nodes.most == most
+    assert nodes.listed > time.monotonic() + fleet.STARTING - 5
+
+
+def test_the_ids_of_an_answer_are_kept() -> None:
+    class Quick:
+        def run_instances(self) -> dict[str, Any]:
+            return {"Instances": [{"InstanceId": "i-1"}, {"InstanceId": "i-2"}]}
+
+    nodes = fleet.Nodes("call", 4)
+    fleet.launched(Quick(), {}, nodes)
+    assert (nodes.ids, nodes.most) == ({"i-1", "i-2"}, 2)
+
+
+def test_a_stop_that_ec2_does_not_take_yet_is_no_success(account: Account, nodes: Nodes) -> None:
+    assert nodes.alive() == []
+    run = fleet.FleetRun("r-1", Outputs("platform", account.outputs["platform"]))
+    run.ec2 = Slow(known=20)
+    run._record = {"instances": ["i-1"], "at": time.time()}
+    with pytest.raises(UserError, match="kennel jobs stop r-1` again"):
+        run.stop()
+    run._record["at"] -= fleet.STARTING
+    run.stop()

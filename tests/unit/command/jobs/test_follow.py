@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from rich.console import Console
 
+from kennel import train
 from kennel.runs import prices, training
 from kennel.runs.follow import Watch, duration
 from kennel.runs.logs import Line, Tail
@@ -130,6 +131,9 @@ def test_a_cost_is_an_estimate_or_unknown() -> None:
     unknown = Status("Completed", instance_type="ml.new.xlarge", seconds=3600)
     assert math.isnan(unknown.dollars)
     assert "unknown" in prices.dollars(unknown.dollars)
+    assert "list prices" not in prices.stated(unknown.dollars)
+    assert prices.stated(1.0) == "about $1.00, by list prices of eu-west-1 in November 2026"
+    assert "by list prices of eu-west-1 in" in train.cost(hour)
     assert [duration(each) for each in (5, 90, 7500)] == ["5 s", "1 min", "2 h 5 min"]
 
 

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from click.testing import CliRunner
 
-from kennel import batch, tune
+from kennel import batch, jobs, tune
 from kennel.network import PATIENCE, outlasting
+from kennel.runs.logs import Line
+from kennel.runs.run import Status
 
 LOST = EndpointConnectionError(endpoint_url="https://sagemaker")
 SLOW = ReadTimeoutError(endpoint_url="https://sagemaker")
@@ -71,3 +74,30 @@ def test_a_batch_is_watched_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("time.sleep", lambda _: None)
     assert batch.follow("job", SageMaker(), S3())["TransformJobStatus"] == "Completed"
+
+
+def test_a_log_is_followed_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    going, done = Status("InProgress"), Status("Completed")
+    texts = [[Line("algo-1", text, 0.0)] for text in ("first", "second", "last")]
+
+    class Run:
+        status = Answers(going, LOST, going, SLOW, done)
+        lines = Answers(*texts)
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    monkeypatch.setattr(jobs, "find", lambda *_: (Run(), None))
+    followed = CliRunner().invoke(jobs.logs, ["job", "--follow"])
+    assert followed.exit_code == 0
+    assert followed.stdout.splitlines() == ["algo-1  first", "algo-1  second", "algo-1  last"]
+    assert followed.stderr.count("network lost") == 2
+
+
+def test_a_log_that_cannot_be_reached_at_first_is_an_error_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Run:
+        status = Answers(LOST)
+
+    monkeypatch.setattr(jobs, "find", lambda *_: (Run(), None))
+    refused = CliRunner().invoke(jobs.logs, ["job", "--follow"])
+    assert refused.exception is LOST

@@ -1,13 +1,17 @@
 """The file that says what is searched, and what a search shows."""
 
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from kennel import tune
 from kennel.errors import UserError
 from kennel.runs.training import Order
-from kennel.search import ranges, trials, tuning
+from kennel.search import here, ranges, trials, tuning
 from kennel.search.trials import Trial
 
 GOOD = """
@@ -153,3 +157,64 @@ def test_the_best_is_one_that_has_left_a_model() -> None:
 def test_a_search_without_any_result_still_draws() -> None:
     assert "0 of 1 jobs" in trials.page("none", [Trial("a", "Failed")], RANGES)
     assert trials.best([Trial("a", "Failed")]) is None
+
+
+@pytest.mark.parametrize(
+    ("ended", "before", "said"),
+    [
+        (0, 0, "0 of 12"),
+        (3, 0, "3 of 12, 100 s each, 15 min left"),
+        (5, 4, "5 of 12, 300 s each, 35 min left"),  # four of another day
+        (12, 0, "12 of 12, 25 s each"),
+    ],
+)
+def test_a_search_says_how_far_it_is_and_how_long_it_will_take(
+    ended: int, before: int, said: str
+) -> None:
+    assert trials.pace(ended, 12, 300, before) == said
+
+
+def described(**config: Any) -> dict[str, Any]:
+    """A tuning job that began ten minutes ago and has ended four of its jobs."""
+    counters = {"Completed": 2, "Stopped": 1, "NonRetryableError": 1, "InProgress": 2}
+    return {
+        "CreationTime": datetime.now(UTC) - timedelta(minutes=10),
+        "HyperParameterTuningJobConfig": config,
+        "HyperParameterTuningJobStatus": "Completed",
+        "TrainingJobStatusCounters": counters | {"RetryableError": 1},
+    }
+
+
+def test_a_tuning_job_has_its_number_of_jobs_in_its_limits_or_in_its_grid() -> None:
+    limited = described(ResourceLimits={"MaxNumberOfTrainingJobs": 8})
+    assert tuning.pace(limited, time.time()) == "4 of 8, 150 s each, 10 min left"
+    choices = [{"Values": ["1", "2", "3"]}, {"Values": ["full", "head"]}]
+    grid = described(ResourceLimits={}, ParameterRanges={"CategoricalParameterRanges": choices})
+    assert tuning.pace(grid, time.time()) == "4 of 6, 150 s each, 5 min left"
+
+
+def test_who_watches_a_search_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    class Job:
+        def describe(self) -> dict[str, Any]:
+            return described(ResourceLimits={"MaxNumberOfTrainingJobs": 8})
+
+    tune.watch(Job())  # type: ignore[arg-type]
+    said = capsys.readouterr().err
+    assert "2 done, 2 running, 1 stopped early, 1 failed; 4 of 8, 150 s each, 10 min left" in said
+
+
+def test_who_searches_on_this_machine_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def search(*given: Any) -> list[Trial]:
+        told, found = given[3:]
+        trial = Trial("one", "Completed", {"rate": "0.1"}, 0.9)
+        found.end(trial)
+        told(trial)
+        return found.ended
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(here, "search", search)
+    plan = ranges.Plan((ranges.Range("rate", values=("0.1", "0.2")),), strategy="grid")
+    tune.on_this_machine(tune.Wish(data=str(tmp_path), settings={}), plan)
+    assert "1 of 2, 0 s each, 0 s left" in capsys.readouterr().err
