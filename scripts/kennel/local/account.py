@@ -22,6 +22,7 @@ from kennel.local.processes import clean_environment
 
 HOME = Path(".kennel/local")
 PORT = 4566
+DEFAULTS = {"port": PORT, "runner": "processes", "speed": 30.0}  # until a first start says else
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 
@@ -41,9 +42,18 @@ class Account:
     @property
     def runner(self) -> str:
         """That of the first start; none before it."""
-        with suppress(FileNotFoundError):
-            return str(json.loads((self.home / "settings.json").read_text())["runner"])
-        return ""
+        return str(self._kept.get("runner", ""))
+
+    def check(self, **wanted: Any) -> None:
+        """What was settled by the first start holds for all: who wants something else is told."""
+        kept = self._kept
+        same = {"port": (0, kept.get("asked"))}  # which somebody else had then
+        for name, value in wanted.items():
+            if kept and value not in (None, kept[name], *same.get(name, ())):
+                raise UserError(
+                    f"the account in {self.home} has --{name} {kept[name]}, not {value}: leave "
+                    f"--{name} out to keep it, or remove it first with `kennel local down`"
+                )
 
     def wished(self, **given: Any) -> dict[str, Any]:
         """What was asked for now, or else before; a number of classes is for training anew."""
@@ -64,15 +74,16 @@ class Account:
                 return said
         return None
 
-    def start(self, port: int, runner: str, speed: float) -> dict[str, Any]:
+    def start(self, **wanted: Any) -> dict[str, Any]:
         """Start the control process, which stays when we end; one that runs is kept."""
         if running := self.running():
             return running
         self.stop()  # what an `up` that was killed has left
         self.state.mkdir(parents=True, exist_ok=True)
-        settings = self._settings({"port": port, "runner": runner, "speed": speed})
+        is_first = not self._kept
+        settings = self._settings(wanted)
         command = [sys.executable, "-m", "kennel.local.aws.control", f"--state={self.state}"]
-        command += [f"--{name}={value}" for name, value in settings.items()]
+        command += [f"--{name}={settings[name]}" for name in DEFAULTS]
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -85,6 +96,8 @@ class Account:
         deadline = time.monotonic() + START_SECONDS
         while not (running := self.running()):
             if process.poll() is not None or time.monotonic() > deadline:
+                if is_first:  # nothing is settled yet
+                    self._settled.unlink()
                 end = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
                 raise UserError(f"the emulated account does not start; {self.log} ends:\n{end}")
             time.sleep(0.05)
@@ -127,12 +140,21 @@ class Account:
 
     def _settings(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Those of the first start, as far as they still can be had: a restart is the same."""
-        path = self.home / "settings.json"
+        said = DEFAULTS | {name: value for name, value in wanted.items() if value is not None}
+        settings = self._kept or {**said, "asked": said["port"]}
+        settings["port"] = free(settings["port"])
+        self._settled.write_text(json.dumps(settings))
+        return settings
+
+    @property
+    def _settled(self) -> Path:
+        return self.home / "settings.json"
+
+    @property
+    def _kept(self) -> dict[str, Any]:
         with suppress(FileNotFoundError):
-            wanted = json.loads(path.read_text())
-        wanted["port"] = free(wanted["port"])
-        path.write_text(json.dumps(wanted))
-        return wanted
+            return dict(json.loads(self._settled.read_text()))
+        return {}
 
 
 def free(port: int) -> int:

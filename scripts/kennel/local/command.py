@@ -6,17 +6,32 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from kennel.errors import UserError
-from kennel.local.account import PORT, Account
+from kennel.local.account import DEFAULTS, Account
 
 console = Console(highlight=False, stderr=True)
+RUNNERS = ["processes", "docker"]
 UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_PROFILE")
+
+
+def document(_: click.Context, __: click.Parameter, file: IO[str] | None) -> Any:
+    """The JSON object that an option's file holds."""
+    if file is None:
+        return None
+    try:
+        with file:
+            found = json.load(file)
+    except ValueError as error:
+        raise click.BadParameter(f"{file.name} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise click.BadParameter(f'{file.name} is no JSON object: write {{"variable": value}}')
+    return found
 
 
 @click.group()
@@ -35,13 +50,17 @@ def local(context: click.Context, home: Path) -> None:
 
 @local.command()
 @click.option(
-    "--port", default=PORT, show_default=True, envvar="KENNEL_LOCAL_PORT",
-    help="Of all services, on loopback; 0: any.",
+    "--port", type=click.IntRange(0, 65535), envvar="KENNEL_LOCAL_PORT",
+    help=f"Of all services, on loopback; 0: any [default: {DEFAULTS['port']}].",
 )  # fmt: skip
-@click.option("--runner", type=click.Choice(["processes", "docker"]), default="processes")
 @click.option(
-    "--speed", default=30.0, show_default=True, envvar="KENNEL_LOCAL_SPEED",
-    help="How much faster AWS's waits pass.",
+    "--runner",
+    type=click.Choice(RUNNERS),
+    help=f"What instances are [default: {DEFAULTS['runner']}].",
+)
+@click.option(
+    "--speed", type=click.FloatRange(0, 10_000, min_open=True), envvar="KENNEL_LOCAL_SPEED",
+    help=f"How much faster AWS's waits pass [default: {DEFAULTS['speed']:g}].",
 )  # fmt: skip
 @click.option("--classes", type=int, help="Of drawn pictures to learn [default: 4].")
 @click.option(
@@ -49,15 +68,20 @@ def local(context: click.Context, home: Path) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True),
     help="A model.tar.gz to serve instead of training one.",
 )
-@click.option("--values", type=click.File(), help="JSON with more variables of terraform/service.")
+@click.option(
+    "--values",
+    type=click.File(),
+    callback=document,
+    help="JSON with more variables of terraform/service.",
+)
 @click.option("--bare", is_flag=True, help="Start the account, and put nothing into it.")
 @click.pass_obj
 def up(
     account: Account,
     *,
-    port: int,
-    runner: str,
-    speed: float,
+    port: int | None,
+    runner: str | None,
+    speed: float | None,
     classes: int | None,
     model: Path | None,
     values: Any,
@@ -66,16 +90,20 @@ def up(
     """Start the account, apply both Terraform roots, train, and classify a picture.
 
     What is there already is kept: run it again after a change, or after a restart. So are --model,
-    --classes and --values, until they are given anew.
+    --classes and --values, until they are given anew; and --port, --runner and --speed for good.
     """
+    from kennel.local import terraform  # noqa: PLC0415 - only here
     from kennel.local.up import Journey, Wishes  # noqa: PLC0415 - boto3 takes its time
 
     began = time.monotonic()
     with account.alone():
+        account.check(port=port, runner=runner, speed=speed)
+        if not bare:
+            terraform.find()  # or say what to install, before anything runs
         wish = account.wished(
             classes=classes,
             model=str(model) if model else None,
-            values=json.load(values) if values else None,
+            values=values,
         )
         journey = Journey(account, Wishes(port, runner, speed, **wish))
         step("1/5", "Start", journey.start)

@@ -49,13 +49,19 @@ def environment(address: str, region: str) -> dict[str, str]:
 
 
 def find() -> str:
-    """The path of Terraform, downloaded if need be; UserError says what to install."""
-    if given := os.environ.get("KENNEL_TERRAFORM") or shutil.which("terraform"):
-        return given
+    """The path of a Terraform that is new enough, downloaded if need be; UserError says what to
+    install. The one that KENNEL_TERRAFORM names is somebody's choice, and taken as it is."""
+    if given := os.environ.get("KENNEL_TERRAFORM"):
+        if shutil.which(given):
+            return given
+        raise UserError(f"KENNEL_TERRAFORM names {given}, which is no program: unset or correct it")
     command = [sys.executable, str(ROOT / "scripts/tools/terraform.py"), "path"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    quiet = os.environ | {"CHECKPOINT_DISABLE": "1"}
+    found = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
     if found.returncode:
-        raise UserError(found.stderr.strip())
+        old = shutil.which("terraform")
+        told = f"{old} is older than 1.11, and no other could be fetched\n" if old else ""
+        raise UserError(told + found.stderr.strip())
     return found.stdout.strip()
 
 

@@ -36,9 +36,9 @@ READY_SECONDS = 300.0
 class Wishes:
     """What the command was asked for."""
 
-    port: int
-    runner: str
-    speed: float
+    port: int | None  # as it was at the first start, where nothing is said
+    runner: str | None
+    speed: float | None
     classes: int = 4
     model: str | None = None  # a path
     values: Mapping[str, Any] | None = None  # more variables of the service root
@@ -59,7 +59,9 @@ class Journey:
     def start(self) -> str:
         self._account.home.mkdir(parents=True, exist_ok=True)
         wishes = self._wishes
-        self._running = self._account.start(wishes.port, wishes.runner, wishes.speed)
+        self._running = self._account.start(
+            port=wishes.port, runner=wishes.runner, speed=wishes.speed
+        )
         return f"all services at {self.address}"
 
     def platform(self) -> str:

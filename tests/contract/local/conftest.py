@@ -49,14 +49,16 @@ Start = Callable[..., Aws]
 
 
 @contextmanager
-def control(state: Path, *arguments: str, seconds: float = 120) -> Iterator[Aws]:
-    """A control process on `state`, ended when the block ends."""
+def control(state: Path, *arguments: str, seconds: float = 120, patch: str = "") -> Iterator[Aws]:
+    """A control process on `state`, ended when the block ends; `patch` runs in it first."""
     state.mkdir(parents=True, exist_ok=True)
     (state / "control.json").unlink(missing_ok=True)  # of one that was killed
     environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    patched = ["-c", f"{patch}\nfrom kennel.local.aws.control import main\nmain()"]
+    program = patched if patch else ["-m", "kennel.local.aws.control"]
     with (state / "control.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "kennel.local.aws.control", "--state", str(state), *arguments],
+            [sys.executable, *program, "--state", str(state), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

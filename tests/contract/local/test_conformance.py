@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 
 from kennel.local.runtime import MOST_BYTES
-from tests.contract.local.conftest import QUICK, Aws
+from tests.contract.local.conftest import ACCOUNT, QUICK, Aws
 from tests.contract.local.releases import Releases
 from tests.contract.local.workload import program
 
@@ -109,9 +109,82 @@ def test_autoscaling_answers_in_the_shapes_of_the_api(aws: Aws) -> None:
     scaling.untag_resource(ResourceARN=arn["ScalableTargetARN"], TagKeys=["a"])
     while not scaling.describe_scaling_activities(**TARGET)["ScalingActivities"]:
         pass
+    metric = {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    policy = scaling.put_scaling_policy(
+        **TARGET,
+        PolicyName="load",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 100,
+            "PredefinedMetricSpecification": metric,
+        },
+    )
+    [found] = scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert len(found["Alarms"]) == len(policy["Alarms"]) == 2
+    scaling.put_scheduled_action(**TARGET, ScheduledActionName="night", Schedule="rate(1 day)")
+    scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")
     scaling.deregister_scalable_target(**TARGET)
-    assert len(scaling.found) == 6
+    # With the target has gone all that was for it.
+    assert not scaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    gone = scaling.describe_scheduled_actions(ServiceNamespace="sagemaker")
+    assert not gone["ScheduledActions"]
+    assert len(scaling.found) == 10
     assert {name: found for name, found in scaling.found.items() if found} == {}
+
+
+def test_tags_answer_in_the_shapes_of_the_api(aws: Aws, releases: Releases) -> None:
+    sagemaker = Checked(aws, "sagemaker")
+    config = sagemaker.describe_endpoint_config(EndpointConfigName=releases.config())
+    arn = config["EndpointConfigArn"]
+    first, second = {"Key": "a", "Value": "b"}, {"Key": "c", "Value": "d"}
+    sagemaker.add_tags(ResourceArn=arn, Tags=[first, second])
+    assert sagemaker.add_tags(ResourceArn=arn, Tags=[first])["Tags"] == [second, first]
+    sagemaker.delete_tags(ResourceArn=arn, TagKeys=["c"])
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [first]
+    assert len(sagemaker.found) == 4
+    assert {name: found for name, found in sagemaker.found.items() if found} == {}
+
+
+def test_budgets_answer_in_the_shapes_of_the_api(aws: Aws) -> None:
+    budgets = Checked(aws, "budgets")
+    limit = {"Amount": "10", "Unit": "USD"}
+    budget = {
+        "BudgetName": "month",
+        "BudgetLimit": limit,
+        "BudgetType": "COST",
+        "TimeUnit": "MONTHLY",
+    }
+    notification = {
+        "NotificationType": "ACTUAL",
+        "ComparisonOperator": "GREATER_THAN",
+        "Threshold": 80.0,
+    }
+    who = [{"SubscriptionType": "EMAIL", "Address": "a@example.com"}]
+    budgets.create_budget(
+        AccountId=ACCOUNT,
+        Budget=budget,
+        NotificationsWithSubscribers=[{"Notification": notification, "Subscribers": who}],
+        ResourceTags=[{"Key": "a", "Value": "b"}],
+    )
+    named = {"AccountId": ACCOUNT, "BudgetName": "month"}
+    told = budgets.describe_subscribers_for_notification(**named, Notification=notification)
+    assert told["Subscribers"] == who
+    more = budget | {"BudgetLimit": limit | {"Amount": "20.0"}}
+    budgets.update_budget(AccountId=ACCOUNT, NewBudget=more)
+    assert budgets.describe_budget(**named)["Budget"]["BudgetLimit"]["Amount"] == "20.0"
+    arn = {"ResourceARN": f"arn:aws:budgets::{ACCOUNT}:budget/month"}
+    budgets.tag_resource(**arn, ResourceTags=[{"Key": "c", "Value": "d"}])
+    budgets.untag_resource(**arn, ResourceTagKeys=["a"])
+    assert budgets.list_tags_for_resource(**arn)["ResourceTags"] == [{"Key": "c", "Value": "d"}]
+    assert len(budgets.found) == 7
+    assert {name: found for name, found in budgets.found.items() if found} == {}
+
+
+def test_the_registry_is_named_in_the_shape_of_the_api(aws: Aws) -> None:
+    ecr = Checked(aws, "ecr")
+    [given] = ecr.get_authorization_token()["authorizationData"]
+    assert given["proxyEndpoint"].startswith("http://127.0.0.1:")
+    assert ecr.found == {"GetAuthorizationToken": []}
 
 
 def bounds(shape: Shape, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], int]]:
@@ -153,15 +226,3 @@ def test_an_invocations_limit_is_that_of_the_api() -> None:
 def test_every_instance_type_of_the_api_is_taken(releases: Releases) -> None:
     for name in model_of("sagemaker").shape_for("ProductionVariantInstanceType").enum[::40]:
         releases.config({"InstanceType": name})
-
-
-@pytest.mark.parametrize(
-    ("service", "operations"),
-    [
-        ("sagemaker", ["UpdateEndpoint", "AddTags", "DeleteTags", "ListEndpoints"]),
-        ("application-autoscaling", ["TagResource", "UntagResource", "DescribeScalingActivities"]),
-        ("budgets", ["DescribeSubscribersForNotification", "UpdateBudget", "ListTagsForResource"]),
-    ],
-)
-def test_what_was_added_exists(service: str, operations: list[str]) -> None:
-    assert set(operations) <= set(model_of(service).operation_names)

@@ -1,12 +1,14 @@
 """Training jobs of the emulated SageMaker, with boto3 as the client and small programs to run."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -174,6 +176,41 @@ def test_an_interrupted_spot_job_goes_on_from_its_checkpoint(
     starts = [line for line in jobs.logged(name).split("\n") if line.startswith("starts at")]
     assert starts[0] == "starts at 0"
     assert starts[1] != "starts at 0"
+
+
+def test_a_job_that_does_not_heed_sigterm_is_killed_after_the_grace(
+    jobs: Jobs, program: Program
+) -> None:
+    environment = program(
+        """
+        points = ml / "checkpoints"
+        if (points / "told").exists():
+            (ml / "model/told").write_text((points / "told").read_text())
+            sys.exit()
+        def told(*_):
+            (points / "told").write_text(str(os.getpid()))
+        signal.signal(signal.SIGTERM, told)
+        print("ready", flush=True)
+        for _ in range(600):
+            time.sleep(1)
+        """
+    )
+    name = jobs.start(
+        environment,
+        EnableManagedSpotTraining=True,
+        StoppingCondition={"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 1200},
+        CheckpointConfig={"S3Uri": f"s3://{jobs.bucket}/stubborn"},
+    )
+    jobs.until(name, "Training")
+    wait_until(lambda: "ready" in jobs.logged(name))
+    began = time.monotonic()
+    jobs.interrupt(name, grace=1)
+    jobs.until(name, "Interrupted", seconds=30)  # not the ten minutes that it would like to have
+    assert time.monotonic() - began >= 1
+    job = jobs.until(name, "Completed")
+    assert "Interrupted" in secondary(job)
+    [pid] = jobs.packed(job["ModelArtifacts"]["S3ModelArtifacts"]).values()
+    assert not psutil.pid_exists(int(pid))
 
 
 def test_only_spot_jobs_that_train_can_be_interrupted(jobs: Jobs, program: Program) -> None:

@@ -1,13 +1,16 @@
 """The account of a folder as `kennel local` handles it; what needs no account running."""
 
+import json
 import os
 import shutil
 import socket
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from kennel.errors import UserError
 from kennel.local import terraform
@@ -79,18 +82,157 @@ def test_env_chooses_the_accounts_own_stack_only_where_there_is_one(
     assert ("KENNEL_ENV" in said.splitlines()[-1]) == bare
 
 
-def test_without_terraform_the_error_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without Terraform, where none was ever downloaded; its PATH is this folder."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
     monkeypatch.setenv("KENNEL_TERRAFORM_RELEASES", "http://127.0.0.1:9")
     monkeypatch.delenv("KENNEL_TERRAFORM", raising=False)
     script = "scripts/tools/terraform.py"
     (tmp_path / script).parent.mkdir(parents=True)
     shutil.copy(terraform.ROOT / script, tmp_path / script)
-    monkeypatch.setattr(terraform, "ROOT", tmp_path)  # where none was ever downloaded
+    monkeypatch.setattr(terraform, "ROOT", tmp_path)
+    return folder
+
+
+def put_terraform(folder: Path, version: str) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "terraform"
+    program.write_text(f"""#!/bin/sh\necho '{{"terraform_version": "{version}"}}'\n""")
+    program.chmod(0o755)
+    return str(program)
+
+
+@pytest.mark.usefixtures("machine")
+def test_without_terraform_the_error_says_what_to_install() -> None:
     with pytest.raises(UserError, match="install Terraform"):
         terraform.find()
+
+
+def test_a_terraform_that_is_too_old_is_not_taken(machine: Path, tmp_path: Path) -> None:
+    old = put_terraform(machine, "1.5.7")
+    with pytest.raises(UserError, match=rf"^{old} is older than 1.11(?s:.*)install Terraform 1.11"):
+        terraform.find()
+    fetched = put_terraform(tmp_path / ".tools/terraform-1.11.4", "1.11.4")
+    assert terraform.find() == fetched
+    new = put_terraform(machine, "1.12.0")
+    assert terraform.find() == new
+
+
+@pytest.mark.usefixtures("machine")
+def test_one_that_was_chosen_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KENNEL_TERRAFORM", "/nowhere/terraform")
+    with pytest.raises(UserError, match="KENNEL_TERRAFORM names /nowhere/terraform"):
+        terraform.find()
+
+
+def up(home: Path, *options: str, **environment: str) -> Result:
+    return CliRunner().invoke(local, ["--home", str(home), "up", *options], env=environment)
+
+
+@pytest.fixture
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may be started."""
+    monkeypatch.setattr(subprocess, "Popen", None)
+
+
+def test_what_terraform_lacks_is_told_before_anything_is_started(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_terraform(machine, "1.5.7")
+    started: list[object] = []
+    monkeypatch.setattr(Account, "start", lambda *_, **__: started.append(1))
+    done = up(tmp_path / "local")
+    assert isinstance(done.exception, UserError)
+    assert "install Terraform" in str(done.exception)
+    assert not started
+    assert not (tmp_path / "local").exists()
+
+
+@pytest.mark.usefixtures("never")
+@pytest.mark.parametrize(
+    ("options", "text", "told"),
+    [
+        (["--values", "FILE"], "prefix = 3", "FILE is no JSON: Expecting value: line 1"),
+        (["--values", "FILE"], "[1]", """FILE is no JSON object: write {"variable": value}"""),
+        (["--values", "FILE"], "\udcff", "FILE is no JSON: 'utf-8' codec"),
+        (["--port", "70000"], "", "70000 is not in the range 0<=x<=65535"),
+        (["--speed", "0"], "", "0.0 is not in the range 0<x"),
+        (["--speed", "-1"], "", "-1.0 is not in the range 0<x"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_name(
+    tmp_path: Path, options: list[str], text: str, told: str
+) -> None:
+    file = tmp_path / "values.json"
+    file.write_text(text, errors="surrogateescape")
+    done = up(tmp_path / "local", *(each.replace("FILE", str(file)) for each in options))
+    assert done.exit_code == 2
+    assert f"'{options[0]}': {told.replace('FILE', str(file))}" in done.output
+    assert not (tmp_path / "local").exists()
+
+
+@pytest.mark.usefixtures("never")
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--runner", "docker"], "has --runner processes, not docker: leave --runner out"),
+        (["--speed", "1"], "has --speed 60.0, not 1.0"),
+        (["--port", "4567"], "has --port 40000, not 4567"),
+    ],
+)
+def test_what_an_account_was_not_started_with_is_refused(
+    tmp_path: Path, options: list[str], told: str
+) -> None:
+    home = tmp_path / "local"
+    home.mkdir()
+    settled = {"port": 40000, "runner": "processes", "speed": 60.0, "asked": 4566}
+    (home / "settings.json").write_text(json.dumps(settled))
+    for more in (["--bare"], []):
+        done = up(home, *options, "--classes", "7", *more)
+        assert isinstance(done.exception, UserError)
+        assert told in str(done.exception)
+        assert "`kennel local down`" in str(done.exception)
+    assert not (home / "wishes.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "environment"),
+    [
+        ([], {}),
+        (["--port", "40000", "--runner", "processes", "--speed", "60"], {}),
+        (["--port", "4566"], {}),  # which was taken at the first start
+        ([], {"KENNEL_LOCAL_PORT": "0", "KENNEL_LOCAL_SPEED": "60"}),
+    ],
+)
+def test_what_it_was_started_with_may_be_said_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    environment: dict[str, str],
+) -> None:
+    home = tmp_path / "local"
+    home.mkdir()
+    settled = {"port": 40000, "runner": "processes", "speed": 60.0, "asked": 4566}
+    (home / "settings.json").write_text(json.dumps(settled))
+    running = {"address": "http://127.0.0.1:40000"}
+    monkeypatch.setattr(Account, "running", lambda _: running)
+    done = up(home, "--bare", *options, **environment)
+    assert done.exit_code == 0, done.output
+
+
+def test_a_first_start_that_fails_settles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a machine without Docker would have to remove, with Docker, what never was."""
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
+    account = Account(tmp_path / "local")
+    with pytest.raises(UserError, match="does not start"):
+        account.start(runner="docker", port=0)
+    assert account.runner == ""
+    account.check(runner="processes")
 
 
 def test_clients_are_pointed_at_the_account_and_kept_from_the_users_own() -> None:
@@ -102,7 +244,7 @@ def test_clients_are_pointed_at_the_account_and_kept_from_the_users_own() -> Non
 def test_the_roots_are_linked_with_one_file_of_ours(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KENNEL_TERRAFORM", "terraform")
+    monkeypatch.setenv("KENNEL_TERRAFORM", sys.executable)  # which nobody starts
     terraform.Stack(tmp_path, "http://127.0.0.1:1", "eu-west-1", tmp_path / "log")
     for root in ("platform", "service"):
         place = tmp_path / "terraform" / root

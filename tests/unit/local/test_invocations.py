@@ -1,17 +1,22 @@
 """The limits of one forwarded request, against a real server with a clock of its own."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kennel.local.aws.serving import invocations
+from kennel.local.aws.serving.endpoints import Endpoint
+from kennel.local.aws.serving.fleet import Fleet, NoInstance, Variant
 from kennel.local.aws.serving.instance import Instance
 from kennel.local.aws.serving.invocations import Invocations, Reply, TooLong, forward
+from kennel.local.aws.serving.specs import FleetSpec, VariantSpec
 from kennel.local.usage import Throttle
 
 
@@ -76,6 +81,56 @@ def test_so_does_an_answer_that_trickles(instance: Instance) -> None:
     with pytest.raises(TooLong):
         forward(instance, {}, b"3 30")  # never silent for half a second
     assert time.monotonic() - began < 2
+
+
+def test_a_container_that_accepts_nothing_is_not_waited_for() -> None:
+    """The kernel accepts as many as fit into the backlog, and lets the next one wait."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        where = listener.getsockname()
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            with suppress(BlockingIOError):
+                waiting.connect(where)
+        instance = Instance(Listening(f"http://127.0.0.1:{where[1]}"), Path("none"), lambda _: None)
+        began = time.monotonic()
+        with pytest.raises(TooLong):
+            forward(instance, {}, b"0 1")
+        assert 0.2 < time.monotonic() - began < 10  # not the 60 seconds of an answer
+        instance.client.close()
+
+
+def fleet_of(name: str) -> Fleet:
+    """Without an instance."""
+    spec = VariantSpec("live", "model", "serve", "s3://models/model.tar.gz", count=1)
+    return Fleet(FleetSpec("model", name, (spec,)), ground=None)  # type: ignore[arg-type]
+
+
+def test_a_fleet_that_is_replaced_while_it_is_chosen_loses_no_request(instance: Instance) -> None:
+    blue, green = fleet_of("blue"), fleet_of("green")
+    green.variants["live"]._instances.append(instance)
+    endpoint = Endpoint("model", blue, None)
+
+    def choose_and_be_replaced() -> Variant:
+        endpoint.fleet = green
+        return blue.variants["live"]
+
+    blue.choose = choose_and_be_replaced  # type: ignore[method-assign]
+    assert endpoint.take(None) == (green, green.variants["live"], instance)
+    assert instance.outstanding == 1
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.0])
+def test_without_any_instance_the_service_is_unavailable(weight: float) -> None:
+    endpoint: Any = Endpoint("model", fleet_of("blue"), None)
+    endpoint.status = "InService"
+    endpoint.fleet.variants["live"].weight = weight
+    with pytest.raises(NoInstance):
+        endpoint.take(None)
+    calls = Invocations([endpoint], captures=None)  # type: ignore[arg-type]
+    status, headers, _ = calls.invoke("model", {}, b"")
+    assert (status, headers["x-amzn-errortype"]) == (503, "ServiceUnavailable")
 
 
 def test_calls_beyond_the_accounts_quota_are_throttled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,13 @@ class Alarms:
                     for listen in self.listeners:
                         listen(alarm)
 
+    def calling(self, arn: str) -> list[tuple[Alarm, float]]:
+        """Those that ring and call this policy, with what was measured last."""
+        alarms = list(self._backend.alarms.values())
+        ringing = [e for e in alarms if e.state_value == "ALARM" and calls(e, arn)]
+        latest = [(alarm, self.values(alarm, 1)[0]) for alarm in ringing]
+        return [(alarm, value) for alarm, value in latest if value is not None]
+
     def values(self, alarm: Alarm, periods: int) -> list[float | None]:
         """The alarm's statistic in each of the last periods, the latest first.
 
@@ -89,6 +96,11 @@ class Alarms:
         if state != alarm.state_value:
             log.info("alarm %s: %s %s", alarm.name, state, values[:3])
             alarm.update_state(f"Threshold Crossed: {values}", "{}", state)
+
+
+def calls(alarm: Alarm, arn: str) -> bool:
+    """Whether an alarm's actions name this policy."""
+    return alarm.actions_enabled and any(each.startswith(arn) for each in alarm.alarm_actions)
 
 
 def state_of(breaching: Iterable[bool | None], missing: str | None, needed: int) -> str | None:

@@ -21,7 +21,7 @@ from kennel.local.aws.serving import rollout
 from kennel.local.aws.serving.alarms import Alarms
 from kennel.local.aws.serving.artifacts import Artifacts, Unavailable
 from kennel.local.aws.serving.fleet import Fleet, NoInstance, NotHealthy, Variant
-from kennel.local.aws.serving.instance import Ground, remove
+from kennel.local.aws.serving.instance import Ground, Instance, remove
 from kennel.local.aws.serving.measures import Measures, Series
 from kennel.local.aws.serving.specs import FleetSpec
 
@@ -51,7 +51,19 @@ class Endpoint:
     def fleets(self) -> list[Fleet]:
         return [self.fleet, self.next] if self.next else [self.fleet]
 
-    def choose(self, wanted: str | None) -> tuple[Fleet, Variant]:
+    def take(self, wanted: str | None) -> tuple[Fleet, Variant, Instance]:
+        """An instance for one request. An update may empty the fleet that was just chosen: then
+        the one that follows it is there already."""
+        try:
+            return self._take(wanted)
+        except NoInstance:
+            return self._take(wanted)
+
+    def _take(self, wanted: str | None) -> tuple[Fleet, Variant, Instance]:
+        fleet, variant = self._choose(wanted)
+        return fleet, variant, variant.take()
+
+    def _choose(self, wanted: str | None) -> tuple[Fleet, Variant]:
         """Whose turn the next request is: by share of the fleets, by weight of the variants."""
         following = self.next
         late = following is not None and random.random() < self.share  # noqa: S311 - routing

@@ -10,10 +10,18 @@ from functools import partial
 
 from kennel.errors import UserError
 from kennel.local.aws.serving.artifacts import Unavailable
-from kennel.local.aws.serving.instance import Ground, Instance, ending, stop_all, wait_until
+from kennel.local.aws.serving.instance import (
+    Ground,
+    Instance,
+    ending,
+    remove,
+    stop_all,
+    wait_until,
+)
 from kennel.local.aws.serving.specs import FleetSpec, VariantSpec
 
 LEAST_OUTSTANDING = "LEAST_OUTSTANDING_REQUESTS"
+RETRY_SECONDS = 5.0  # real, from a replacement that did not come up to the next one
 log = logging.getLogger("kennel.fleet")
 
 
@@ -39,6 +47,9 @@ class Variant:
         self._endpoint, self._ground = endpoint, ground
         self._instances: list[Instance] = []
         self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._mending = 0  # replacements on their way up
+        self._mend_at = 0.0  # not before
         self._busy = 0.0  # seconds of requests since `began`
         self._began = self._since = time.monotonic()
 
@@ -93,19 +104,42 @@ class Variant:
             surplus, self._instances = self._instances[count:], self._instances[:count]
         stop_all(surplus)
 
+    def stop(self) -> None:
+        """For good: what is on its way up is not waited for."""
+        self._stopped.set()
+        self.scale(0, self._stopped)
+
     def settle(self) -> None:
         """Be content with the instances that there are."""
         self.desired = self.current
 
     def replace_dead(self, give_up: threading.Event) -> None:
-        """SageMaker replaces an instance whose container has ended."""
+        """SageMaker replaces an instance whose container has ended.
+
+        Whoever looks after all endpoints does not wait for it, and looks again: a replacement that
+        did not come up is followed by another one.
+        """
         with self._lock:
             dead = [each for each in self._instances if each.running.exit_code() is not None]
             self._instances = [each for each in self._instances if each not in dead]
+            missing = self.desired - self.current - self._mending
+            if missing > 0 and time.monotonic() >= self._mend_at:
+                self._mending += missing
+                threading.Thread(target=self._mend, args=(missing, give_up), daemon=True).start()
         if dead:
             log.warning("%s/%s: %d containers ended", self._endpoint, self.name, len(dead))
-            stop_all(dead)
-            self._add(len(dead), give_up)
+            threading.Thread(target=stop_all, args=(dead,), daemon=True).start()
+
+    def _mend(self, missing: int, give_up: threading.Event) -> None:
+        try:
+            self._add(missing, give_up)
+        except (NotHealthy, Unavailable) as error:
+            self._mend_at = time.monotonic() + RETRY_SECONDS
+            if not give_up.is_set() and not self._stopped.is_set():
+                log.warning("%s/%s: no replacement: %s", self._endpoint, self.name, error)
+        finally:
+            with self._lock:
+                self._mending -= missing
 
     def tell(self) -> None:
         for instance in list(self._instances):
@@ -132,7 +166,6 @@ class Variant:
         name = f"{self._endpoint}-{self.name}-{uuid.uuid4().hex[:8]}"
         root = self._ground.roots / name
         root.mkdir(parents=True)
-        self._ground.artifacts.give(self.spec.model_data, root / "model")
         container = Container(
             name=name,
             image=self.spec.image,
@@ -143,8 +176,10 @@ class Variant:
             isolated=self.spec.isolated,
         )
         try:
+            self._ground.artifacts.give(self.spec.model_data, root / "model")
             running = self._ground.runner.start(container)
-        except UserError as error:
+        except (Unavailable, UserError) as error:
+            remove(root)
             raise Unavailable(str(error)) from error
         instance = Instance(running, root, partial(self._write, f"{self.name}/{name}"))
         try:
@@ -153,16 +188,23 @@ class Variant:
             instance.stop()
             raise
         with self._lock:
-            self._instances.append(instance)
+            wanted = self.current < self.desired  # or scaled meanwhile
+            if wanted:
+                self._instances.append(instance)
+        if not wanted:
+            instance.stop()
 
     def _wait_until_healthy(self, instance: Instance, give_up: threading.Event) -> None:
+        def over() -> bool:
+            return give_up.is_set() or self._stopped.is_set()
+
         def settled() -> bool:
             ended = instance.running.exit_code() is not None
-            return ended or give_up.is_set() or instance.pings()
+            return ended or over() or instance.pings()
 
         in_time = wait_until(settled, self.spec.startup_seconds, every=0.1)
         code = instance.running.exit_code()
-        if not in_time or code is not None or give_up.is_set():
+        if not in_time or code is not None or over():
             raise NotHealthy(
                 f"The primary container for production variant {self.name} did not pass the ping "
                 f"health check. Please check CloudWatch logs for this endpoint. "
@@ -188,7 +230,7 @@ class Fleet:
 
     def stop(self) -> None:
         for variant in self.variants.values():
-            variant.scale(0, threading.Event())
+            variant.stop()
 
     def choose(self) -> Variant:
         """A variant by the weights; those without weight get no traffic."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PING_SECONDS = 2.0
 STOP_SECONDS = 30.0  # from SIGTERM to SIGKILL
 ANSWER_SECONDS = 60.0
+CONNECT_SECONDS = 0.25  # in which a container must accept
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Instance:
         self.outstanding = 0
         self.client = httpx.Client(
             base_url=running.address,
-            timeout=ANSWER_SECONDS,
+            timeout=httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS),
             trust_env=False,
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=32),
         )

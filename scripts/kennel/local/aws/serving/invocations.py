@@ -62,9 +62,9 @@ class Invocations:
             return refusal(
                 400, "ValidationError", f"Endpoint {name} of account {account} not found."
             )
-        fleet, variant = endpoint.choose(headers.get("x-amzn-sagemaker-target-variant"))
+        wanted = headers.get("x-amzn-sagemaker-target-variant")
         try:
-            instance = variant.take()
+            fleet, variant, instance = endpoint.take(wanted)
         except NoInstance:
             return refusal(503, "ServiceUnavailable", f"no instance of {name} is in service")
         except AllBusy:

@@ -11,8 +11,9 @@ import threading
 import time
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from moto.applicationautoscaling.models import (
@@ -25,13 +26,13 @@ from moto.cloudwatch.models import Alarm, cloudwatch_backends
 from moto.sagemaker.exceptions import ValidationError
 
 from kennel.local.aws.house import House
-from kennel.local.aws.serving.alarms import NAMESPACE, Alarms
+from kennel.local.aws.serving.alarms import NAMESPACE, Alarms, calls
+from kennel.local.aws.serving.decision import COOLDOWN, Past, Wish, decided
 from kennel.local.aws.serving.endpoints import Endpoints
 from kennel.local.aws.serving.fleet import Variant
 from kennel.local.aws.serving.registered import DIMENSION
 from kennel.local.aws.serving.schedule import schedule_of
 
-COOLDOWN = 300.0
 LOW_SECONDS = 900
 LOW_SHARE = 0.9
 # What the predefined types stand for: metric, statistic, seconds of a period.
@@ -56,14 +57,6 @@ class Activity:
     at: float
     status: str = "Successful"
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
-
-
-@dataclass
-class Past:
-    """What was last done to a variant, in seconds of the clock."""
-
-    out_at: float = -math.inf
-    in_at: float = -math.inf
 
 
 class Scaling:
@@ -105,58 +98,57 @@ class Scaling:
         self.activities.appendleft(Activity(target.resource_id, cause, text, time.time()))
 
     def on_alarm(self, alarm: Alarm) -> None:
-        """An alarm that rings asks the policies that its actions name."""
-        for policy in list(self._backend.policies.values()):
-            if any(action.startswith(policy.policy_arn) for action in alarm.alarm_actions):
-                with self._lock:
-                    self._follow(policy, alarm)
+        """An alarm that rings has all policies of the targets asked that its actions name."""
+        for resource in {p.resource_id for p in self._policies() if calls(alarm, p.policy_arn)}:
+            with self._lock:
+                self._follow(resource, alarm)
 
-    def _follow(self, policy: FakeApplicationAutoscalingPolicy, alarm: Alarm) -> None:
-        target = self._backend.targets.get(DIMENSION, {}).get(policy.resource_id)
-        variant = self._variant(policy.resource_id)
-        [value] = self._alarms.values(alarm, 1)
-        if target is None or variant is None or value is None:
+    def _follow(self, resource: str, alarm: Alarm) -> None:
+        target = self._backend.targets.get(DIMENSION, {}).get(resource)
+        variant = self._variant(resource)
+        if target is None or variant is None:
             return
-        past, now = self._past[policy.resource_id], self._house.clock.now()
-        wanted = within(target, self._wanted(policy, alarm, variant.desired, value))
-        tracking = policy.target_tracking_scaling_policy_configuration or {}
-        if policy.step_scaling_policy_configuration:
-            pause = float(policy.step_scaling_policy_configuration.get("Cooldown") or COOLDOWN)
-            quiet = now >= max(past.out_at, past.in_at) + pause
-        elif wanted > variant.desired:
-            quiet = now >= past.out_at + float(tracking.get("ScaleOutCooldown", COOLDOWN))
-        else:
-            pause = float(tracking.get("ScaleInCooldown", COOLDOWN))
-            quiet = now >= past.in_at + pause and not tracking.get("DisableScaleIn")
-        way = "DynamicScalingOut" if wanted > variant.desired else "DynamicScalingIn"
-        if quiet and wanted != variant.desired and not suspended(target, way):
-            self._set(target, variant, wanted, f"monitor alarm {alarm.name} in state ALARM")
+        now, current = self._house.clock.now(), variant.desired
+        wishes = [
+            wish
+            for policy in self._policies()
+            if policy.resource_id == resource
+            for wish in wishes_of(policy, self._alarms.calling(policy.policy_arn))
+        ]
+        if not wishes:
+            return
+        wanted = within(target, decided(current, wishes, self._past[resource], now))
+        way = "DynamicScalingOut" if wanted > current else "DynamicScalingIn"
+        if wanted != current and not suspended(target, way):
+            cause = f"monitor alarm {alarm.name} in state ALARM"
+            self._set(target, variant, wanted, cause, max(e.out_cooldown for e in wishes))
 
-    def _wanted(
-        self, policy: FakeApplicationAutoscalingPolicy, alarm: Alarm, current: int, value: float
-    ) -> int:
-        """The capacity that a policy asks for at this value of its metric."""
-        if policy.step_scaling_policy_configuration:
-            return stepped(policy.step_scaling_policy_configuration, alarm, current, value)
-        config = policy.target_tracking_scaling_policy_configuration or {}
-        proportional = math.ceil(current * value / float(config["TargetValue"]))
-        if "-AlarmHigh-" in alarm.name:
-            return max(current, proportional)
-        return min(current, proportional)
-
-    def _set(self, target: FakeScalableTarget, variant: Variant, wanted: int, cause: str) -> None:
+    def _set(
+        self,
+        target: FakeScalableTarget,
+        variant: Variant,
+        wanted: int,
+        cause: str,
+        cooldown: float = 0,
+    ) -> None:
         _, endpoint, _, name = target.resource_id.split("/")
         before = variant.desired
         try:
             self._endpoints.scale(endpoint, {name: wanted}, {})
         except ValidationError:
             return  # blocked while the endpoint is updated
-        now = self._house.clock.now()
-        past = self._past[target.resource_id]
-        past.out_at, past.in_at = (now, past.in_at) if wanted > before else (past.out_at, now)
+        past, now = self._past[target.resource_id], self._house.clock.now()
+        if wanted > before:
+            past.grew(now, before, cooldown)
+        else:
+            past.shrank(now)
         text = f"Setting desired instance count to {wanted}."
         log.info("%s: %s (%s)", target.resource_id, text, cause)
         self.activities.appendleft(Activity(target.resource_id, cause, text, time.time()))
+
+    def _policies(self) -> list[FakeApplicationAutoscalingPolicy]:
+        kept = self._backend.policies.values()
+        return [each for each in list(kept) if each.scalable_dimension == DIMENSION]
 
     def _targets(self) -> list[FakeScalableTarget]:
         return list(self._backend.targets.get(DIMENSION, {}).values())
@@ -186,6 +178,38 @@ def due(action: FakeScheduledAction, made: float, after: float, until: float) ->
 
 def within(target: FakeScalableTarget, count: int) -> int:
     return max(int(target.min_capacity or 0), min(int(target.max_capacity or count), count))
+
+
+def wishes_of(
+    policy: FakeApplicationAutoscalingPolicy, ringing: Sequence[tuple[Alarm, float]]
+) -> Iterator[Wish]:
+    """What a policy asks for, by those of its alarms that ring and their values."""
+    if tracking := policy.target_tracking_scaling_policy_configuration:
+        yield from tracked(tracking, ringing)
+    elif steps := policy.step_scaling_policy_configuration:
+        pause = float(steps.get("Cooldown", COOLDOWN))
+        for alarm, value in ringing:
+            yield Wish(partial(stepped, steps, alarm, value=value), pause, pause)
+
+
+def tracked(config: Mapping[str, Any], ringing: Sequence[tuple[Alarm, float]]) -> Iterator[Wish]:
+    """As many as bring the metric to its target. Who may not take away has no say in it."""
+    higher = [value for alarm, value in ringing if "-AlarmHigh-" in alarm.name]
+    lower = [value for alarm, value in ringing if "-AlarmLow-" in alarm.name]
+
+    def asked(current: int) -> int:
+        if not higher and not lower:
+            return current
+        value = max(higher or lower)
+        proportional = math.ceil(current * value / float(config["TargetValue"]))
+        return max(current, proportional) if higher else min(current, proportional)
+
+    if higher or not config.get("DisableScaleIn"):
+        yield Wish(
+            asked,
+            float(config.get("ScaleOutCooldown", COOLDOWN)),
+            float(config.get("ScaleInCooldown", COOLDOWN)),
+        )
 
 
 def stepped(config: Mapping[str, Any], alarm: Alarm, current: int, value: float) -> int:
