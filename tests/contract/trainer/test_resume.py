@@ -18,7 +18,13 @@ from tests.conftest import run_trainer
 from tests.contract.trainer.conftest import Start
 
 MlRoot = Callable[..., Path]
-SAVING = {"save_steps": "2", "epochs": "3", "ema": "0.9", "architecture": "mobilenet_v3_small"}
+SAVING = {
+    "save_steps": "2",
+    "epochs": "3",
+    "ema": "0.9",
+    "architecture": "mobilenet_v3_small",
+    "quantise": "false",  # it costs more than the training, and follows from the weights
+}
 
 
 def weights(root: Path) -> str:
@@ -101,7 +107,7 @@ sys.exit(failure.worker(worker.run))
 
 
 def test_sigterm_in_a_long_validation_is_heard_too(ml_root: MlRoot) -> None:
-    settings = SAVING | {"processes": "1", "quantise": "false"}
+    settings = SAVING | {"processes": "1"}
     undisturbed, root = ml_root(**settings), ml_root(**settings)
     assert run_trainer(undisturbed, "train").returncode == 0
     alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
