@@ -123,6 +123,12 @@ def kill(node: Node) -> None:
     node.wait()
 
 
+def whole_ones(names: list[str]) -> list[str]:
+    """Of checkpoints that are on their way, those whose two files have both arrived."""
+    heads = [name.removesuffix(".json") for name in names if name.endswith(".json")]
+    return [name for name in heads if f"{name}.safetensors" in names]
+
+
 def keys(s3: Any, prefix: str) -> list[str]:
     found = s3.list_objects_v2(Bucket="kennel-models", Prefix=prefix).get("Contents", [])
     return [each["Key"] for each in found]
@@ -139,7 +145,7 @@ def test_a_killed_run_goes_on_from_s3(s3: Any, boot: Boot, pictures: Path, tmp_p
 
     first = [boot("r-1", address) for address in ADDRESSES]
     deadline = time.monotonic() + 300
-    while not any(key.endswith(".json") for key in keys(s3, "fleet/r-1/checkpoints/")):
+    while not whole_ones(keys(s3, "fleet/r-1/checkpoints/")):
         assert time.monotonic() < deadline, tmp_path.joinpath("r-1-127.0.0.1.log").read_text()
         assert first[0].poll() is None, "the run ended before its first checkpoint was in S3"
         time.sleep(0.2)
