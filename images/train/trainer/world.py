@@ -16,6 +16,9 @@ from torch import Tensor
 from trainer.errors import TrainingError
 
 Result = TypeVar("Result")
+# To connect, once all are started. Of a restart's connections gloo sometimes loses one and waits for
+# ever; then the launcher starts all once more.
+CONNECTING = timedelta(seconds=90)
 PATIENCE = timedelta(hours=2)  # a dead peer is noticed at once; this is for one that hangs
 
 
@@ -34,7 +37,8 @@ class World:
         variables = {name: int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "GROUP_RANK")}
         if with_gpu:
             torch.cuda.set_device(variables["LOCAL_RANK"])
-        dist.init_process_group("cpu:gloo,cuda:nccl" if with_gpu else "gloo", timeout=PATIENCE)
+        dist.init_process_group("cpu:gloo,cuda:nccl" if with_gpu else "gloo", timeout=CONNECTING)
+        dist.set_timeout(PATIENCE)
         return cls(
             rank=dist.get_rank(),
             size=dist.get_world_size(),
