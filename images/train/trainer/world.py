@@ -16,8 +16,8 @@ from torch import Tensor
 from trainer.errors import TrainingError
 
 Result = TypeVar("Result")
-# To connect, once all are started. Of a restart's connections gloo sometimes loses one and waits for
-# ever; then the launcher starts all once more.
+# To connect, once all are started. Of a restart's connections gloo sometimes loses one and waits
+# for ever; then the launcher starts all once more.
 CONNECTING = timedelta(seconds=90)
 PATIENCE = timedelta(hours=2)  # a dead peer is noticed at once; this is for one that hangs
 
