@@ -25,7 +25,7 @@ from kennel.outputs import Outputs
 from kennel.progress import counted
 from kennel.runs import prices
 from kennel.runs.logs import Tail
-from kennel.runs.training import LOCAL_DISKS
+from kennel.runs.training import key_of_disks
 from kennel.terminal import ended_by_signals
 from kennel.terminal import show as show_table
 
@@ -99,9 +99,6 @@ def request_of(
     stamp = time.strftime("%m%d-%H%M%S", time.gmtime())
     name = f"{platform['prefix']}-batch-{stamp}-{secrets.token_hex(1)}"
     target = out or f"s3://{platform['bucket_names']['models']}/batch/{name}"
-    resources = {"InstanceType": instance_type, "InstanceCount": instances}
-    if not LOCAL_DISKS.match(instance_type):
-        resources["VolumeKmsKeyId"] = platform["kms_key_arn"]
     return {
         "TransformJobName": name,
         "ModelName": service["release_name"],
@@ -117,7 +114,8 @@ def request_of(
             "Accept": "application/json",
             "KmsKeyId": platform["kms_key_arn"],
         },
-        "TransformResources": resources,
+        "TransformResources": {"InstanceType": instance_type, "InstanceCount": instances}
+        | key_of_disks(instance_type, platform["kms_key_arn"]),
         "Tags": [{"Key": "Project", "Value": platform["prefix"]}],
     }
 

@@ -165,9 +165,9 @@ def rate_share(job: Job, state: State) -> float:
 @torch.inference_mode()
 def count_correct(network: nn.Module, seen: views.Views, labels: Tensor, start: int) -> int:
     """Of the chunk that begins there."""
-    rows = slice(start, start + views.CHUNK)
     if start >= len(labels):
         return 0
+    rows = slice(start, start + views.CHUNK)
     network.eval()
     answers = network(seen.of_valid(rows)).argmax(1).cpu()
     return int((answers == labels[rows]).sum())

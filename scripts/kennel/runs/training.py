@@ -51,6 +51,11 @@ def new_name(defaults: Mapping[str, Any], about: str) -> str:
     return f"{defaults['name_prefix']}{plain}-{stamp}-{secrets.token_hex(1)}"
 
 
+def key_of_disks(instance_type: str, key: str) -> dict[str, str]:
+    """How a request has the disks of its instances encrypted, where they are not by themselves."""
+    return {} if LOCAL_DISKS.match(instance_type) else {"VolumeKmsKeyId": key}
+
+
 def definition(order: Order, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """What training jobs and the jobs of a tuning job have in common."""
     instance_type = order.instance_type or defaults["instance_type"]
@@ -59,8 +64,7 @@ def definition(order: Order, defaults: Mapping[str, Any]) -> dict[str, Any]:
         "InstanceCount": order.nodes or int(defaults["instance_count"]),
         "VolumeSizeInGB": int(defaults["volume_gb"]),
     }
-    if not LOCAL_DISKS.match(instance_type):
-        resources["VolumeKmsKeyId"] = defaults["kms_key_arn"]
+    resources |= key_of_disks(instance_type, defaults["kms_key_arn"])
     spot = bool(defaults["spot"]) if order.spot is None else order.spot
     seconds = int(order.hours * 3600) if order.hours else int(defaults["max_runtime"])
     stopping = {"MaxRuntimeInSeconds": seconds}

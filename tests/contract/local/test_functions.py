@@ -1,11 +1,9 @@
 """Lambda emulated: what was uploaded runs, in processes and under the limits that Lambda has."""
 
 import base64
-import io
 import json
 import re
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.contract.local.conftest import ACCOUNT, QUICK, Aws
+from tests.contract.local.lambdas import TRUST, role_named, zipped
 
 CODE = """
 import json, os, sys, time
@@ -62,29 +61,7 @@ def long(event, context):
 def odd(event, context):
     return {1, 2}
 """
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Action": "sts:AssumeRole",
-            "Principal": {"Service": "lambda.amazonaws.com"},
-        }
-    ],
-}
-LOGGING = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "logs:*", "Resource": "*"}],
-}
 Make = Callable[..., str]
-
-
-def zipped(**files: str) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, text in files.items():
-            archive.writestr(f"{name}.py", text)
-    return content.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +71,7 @@ def lambda_(aws: Aws) -> Any:
 
 @pytest.fixture(scope="module")
 def role(aws: Aws) -> str:
-    iam = aws.client("iam")
-    arn = iam.create_role(RoleName="worker", AssumeRolePolicyDocument=json.dumps(TRUST))
-    iam.put_role_policy(RoleName="worker", PolicyName="logs", PolicyDocument=json.dumps(LOGGING))
-    return str(arn["Role"]["Arn"])
+    return role_named(aws, "worker")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import ROOT
 from tests.contract.local.conftest import ACCOUNT, QUICK, REGION, Aws, control
-from tests.contract.local.test_functions import zipped
+from tests.contract.local.lambdas import zipped
 
 pytestmark = pytest.mark.slow
 MODULES = ROOT / "terraform/modules"
