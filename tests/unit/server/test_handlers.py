@@ -69,6 +69,18 @@ def test_batches_and_examples_of_ours_go_with_the_functions_that_they_belong_to(
     assert load(MODEL + PREDICT + "def predict_batch_fn(data, model): return data\n").batches
 
 
+@pytest.mark.parametrize("queues", [True, False])
+def test_only_our_own_predicting_on_an_engine_that_queues_is_called_ahead(
+    load: Load, monkeypatch: pytest.MonkeyPatch, queues: bool
+) -> None:
+    monkeypatch.setattr(Classifier, "default_model_fn", lambda *_: "engine")
+    monkeypatch.setattr(Classifier, "queues", queues)
+    assert load("def output_fn(prediction, accept): return ''\n").queues is queues
+    assert not load(PREDICT).queues
+    assert not load("def predict_batch_fn(data, model): return data\n").queues
+    assert not load(MODEL + PREDICT).queues
+
+
 def test_of_several_classes_one_must_be_named(load: Load) -> None:
     two = CLASS.format(name="One") + CLASS.format(name="Two")
     with pytest.raises(StartError, match=r"name a handler class of the module: .*:One or .*:Two"):

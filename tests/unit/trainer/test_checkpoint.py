@@ -42,6 +42,13 @@ def test_what_a_kill_left_and_what_was_passed_over_goes_with_the_next(tmp_path: 
     assert names == {"step-0000000006.json", "step-0000000006.safetensors", "notes.txt"}
 
 
+def test_a_damaged_newer_one_does_not_take_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    save(tmp_path, 3)
+    save(tmp_path, 9).with_suffix(".safetensors").write_bytes(b"torn")
+    save(tmp_path, 6, keep=2)
+    assert usable(tmp_path) == ([6, 3], [])
+
+
 @pytest.mark.parametrize("part", ["safetensors", "json"])
 @pytest.mark.parametrize("kept", [0, 1, 40])
 def test_a_torn_one_is_passed_over_with_a_warning(tmp_path: Path, part: str, kept: int) -> None:
