@@ -18,7 +18,7 @@ import psutil
 
 from kennel.errors import UserError
 from kennel.local.aws.running.runners import runner_of
-from kennel.local.processes import clean_environment
+from kennel.local.processes import clean_environment, listen
 
 HOME = Path(".kennel/local")
 PORT = 4566
@@ -82,15 +82,18 @@ class Account:
         self.state.mkdir(parents=True, exist_ok=True)
         is_first = not self._kept
         settings = self._settings(wanted)
-        command = [sys.executable, "-m", "kennel.local.aws.control", f"--state={self.state}"]
-        command += [f"--{name}={settings[name]}" for name in DEFAULTS]
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, listener(settings["port"]) as taken:
+            settings["port"] = taken.getsockname()[1]
+            self._settled.write_text(json.dumps(settings))
+            command = [sys.executable, "-m", "kennel.local.aws.control", f"--state={self.state}"]
+            command += [f"--{name}={settings[name]}" for name in DEFAULTS]
             process = subprocess.Popen(
-                command,
+                [*command, f"--fd={taken.fileno()}"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=clean_environment(),
+                pass_fds=[taken.fileno()],
                 start_new_session=True,
             )
         deadline = time.monotonic() + START_SECONDS
@@ -118,12 +121,19 @@ class Account:
             runner_of(self.runner, self.state).remove_all()
 
     def remove(self) -> None:
-        """End everything, and delete every file."""
+        """End everything, and delete every file; UserError if one is left."""
         self.stop()
         for path in self.home.rglob("*"):  # models are read-only
             if path.is_dir() and not path.is_symlink():
-                path.chmod(0o755)
+                with suppress(PermissionError):  # it is somebody else's
+                    path.chmod(0o755)
         shutil.rmtree(self.home, ignore_errors=True)
+        if self.home.exists():
+            left = next((each for each in self.home.rglob("*") if not each.is_dir()), self.home)
+            raise UserError(
+                f"everything has ended, but {left} cannot be deleted: it belongs to another user, "
+                f"or something writes there; remove the rest with sudo rm -r {self.home.absolute()}"
+            )
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -139,12 +149,9 @@ class Account:
             yield
 
     def _settings(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Those of the first start, as far as they still can be had: a restart is the same."""
+        """Those of the first start: a restart is the same, on its port if it still can be had."""
         said = DEFAULTS | {name: value for name, value in wanted.items() if value is not None}
-        settings = self._kept or {**said, "asked": said["port"]}
-        settings["port"] = free(settings["port"])
-        self._settled.write_text(json.dumps(settings))
-        return settings
+        return self._kept or {**said, "asked": said["port"]}
 
     @property
     def _settled(self) -> Path:
@@ -157,13 +164,12 @@ class Account:
         return {}
 
 
-def free(port: int) -> int:
-    """This port, or any other if somebody has it."""
-    for number in (port, 0):
-        with suppress(OSError), socket.create_server(("127.0.0.1", number)) as listener:
-            found: int = listener.getsockname()[1]
-            return found
-    raise UserError("there is no free port on 127.0.0.1")
+def listener(port: int) -> socket.socket:
+    """On this port, or any other if somebody has it; for a child, so that nobody takes it."""
+    try:
+        return listen(port)
+    except OSError:
+        return listen()
 
 
 def controls(state: Path) -> list[psutil.Process]:

@@ -5,12 +5,14 @@ environment variables: where the state lies, that S3 buckets are named in the pa
 a call is repeated. Nothing of ours is left in terraform/.
 """
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +84,8 @@ class Stack:
         place = self._root(root)
         (place / "local.tfvars.json").write_text(json.dumps(values, indent=2))
         if not (place / ".terraform").exists():
-            self._run(root, "init", "-lockfile=readonly")
+            with one_init():
+                self._run(root, "init", "-lockfile=readonly")
         self._run(root, "apply", "-auto-approve", "-var-file=local.tfvars.json")
         return self.outputs(root)
 
@@ -142,6 +145,16 @@ def plugins() -> dict[str, str]:
     cache = ROOT / ".tools/terraform-plugins"
     cache.mkdir(parents=True, exist_ok=True)
     return {"TF_PLUGIN_CACHE_DIR": str(cache)}
+
+
+@contextmanager
+def one_init() -> Iterator[None]:
+    """Terraform says of its cache that two must not fill it at once, and does not see to it."""
+    path = ROOT / ".tools/terraform-plugins.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def sources(root: Path) -> Iterator[Path]:

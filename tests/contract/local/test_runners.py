@@ -1,5 +1,6 @@
 """Both runners by the same claims: what they start is reached, limited, ended and never left."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -12,8 +13,9 @@ import httpx
 import psutil
 import pytest
 
+from kennel.errors import UserError
 from kennel.local.aws.running.instances import Limits, limits
-from kennel.local.aws.running.runner_docker import DockerRunner
+from kennel.local.aws.running.runner_docker import IMAGE, DockerRunner
 from kennel.local.aws.running.runner_processes import ProcessRunner
 from tests.contract.local.workbench import (
     DOCKERFILE,
@@ -212,23 +214,51 @@ def test_nothing_is_left_of_a_runner_that_crashed(bench: Workbench) -> None:
     assert ended(running) == 137
 
 
-def test_an_isolated_server_reaches_nothing(in_docker: Workbench) -> None:
-    with socket.create_server(("0.0.0.0", 0)) as here:  # noqa: S104 - what must not be reached
-        port = here.getsockname()[1]
-        server = in_docker.serve()
-        for host in (*addresses_of_this_machine(), "192.0.2.1"):
-            code = f"__import__('socket').create_connection(({host!r}, {port}), 1)"
-            assert "Error" in server.ask(code), host
-        assert server.ask("os.listdir('/sys/class/net')") == "['lo']"
+def test_what_a_container_wrote_before_a_crash_is_had_back(
+    in_docker: Workbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Containers write as root; who is not root could neither start again nor delete it."""
+    user = os.getuid() or 4711
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    bench = Workbench(DockerRunner(tmp_path), tmp_path, in_docker.image, {})
+    running = bench.train(
+        "(ml / 'output/own').mkdir(0o700); (ml / 'output/own/file').touch()\n"
+        "print('ready', flush=True); time.sleep(600)"
+    )
+    wait_until(lambda: "ready" in running.log.read_text())
+    running._at_end = None  # type: ignore[attr-defined] # we are killed, and give nothing back
+    assert (bench.state / running.log.stem / "output/own").stat().st_uid == 0
+    DockerRunner(tmp_path)
+    assert {path.stat().st_uid for path in tmp_path.rglob("*")} == {user}
+
+    (tmp_path / IMAGE).write_text("gone")
+    monkeypatch.setattr(os, "getuid", lambda: user + 1)
+    with pytest.raises(UserError, match=f"belong to root.*sudo rm -r {tmp_path.parent}"):
+        DockerRunner(tmp_path)
+
+
+def test_only_a_server_that_is_not_isolated_reaches_what_listens(in_docker: Workbench) -> None:
+    """What listens is a third container, on the bridge where Docker puts those with a network."""
+    target, open_, walled = (in_docker.serve(isolated=flag) for flag in (False, False, True))
+    host = target.ask("__import__('socket').gethostbyname(__import__('socket').gethostname())")
+    code = f"__import__('socket').create_connection(({host!r}, 8080), 1) and 'reached'"
+    assert open_.ask(code) == "reached"
+    assert "Error" in walled.ask(code)
+    assert walled.ask("os.listdir('/sys/class/net')") == "['lo']"
+    for server in (target, open_, walled):
         server.running.kill()
         ended(server.running)
 
 
-def test_a_server_that_is_not_isolated_has_a_network(in_docker: Workbench) -> None:
-    server = in_docker.serve(isolated=False)
-    assert "eth0" in server.ask("os.listdir('/sys/class/net')")
-    server.running.kill()
-    ended(server.running)
+def test_an_isolated_server_does_not_reach_this_machine(in_docker: Workbench) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as here:  # noqa: S104 - what must not be reached
+        port = here.getsockname()[1]
+        server = in_docker.serve()
+        for host in addresses_of_this_machine():
+            code = f"__import__('socket').create_connection(({host!r}, {port}), 1)"
+            assert "Error" in server.ask(code), host
+        server.running.kill()
+        ended(server.running)
 
 
 def test_the_model_folder_cannot_be_written(in_docker: Workbench) -> None:
@@ -241,9 +271,13 @@ def test_the_model_folder_cannot_be_written(in_docker: Workbench) -> None:
 def test_hosts_that_are_isolated_have_no_way_out(in_docker: Workbench) -> None:
     network = f"job-{uuid.uuid4().hex[:6]}"
     name = in_docker.runner.hosts(1)[0]
-    code = "import socket; socket.create_connection(('192.0.2.1', 80), 2)"
-    running = in_docker.train(code, host=name, network=network)
-    assert ended(running) == 1
+    target = in_docker.serve(isolated=False)
+    host = target.ask("__import__('socket').gethostbyname(__import__('socket').gethostname())")
+    code = f"import socket; socket.create_connection(({host!r}, 8080), 2)"
+    assert ended(in_docker.train(code, isolated=False)) == 0
+    assert ended(in_docker.train(code, host=name, network=network)) == 1
+    target.running.kill()
+    ended(target.running)
     alone = in_docker.train("import socket; print(socket.gethostbyname('algo-1'))", host=name)
     assert ended(alone) == 0, alone.log.read_text()
     in_docker.runner.forget(network)
@@ -255,8 +289,6 @@ def test_docker_gives_the_cpus_that_there_are(in_docker: Workbench) -> None:
 
 
 def test_an_image_that_is_missing_is_named(in_docker: Workbench) -> None:
-    from kennel.errors import UserError
-
     with pytest.raises(UserError, match=r"no image nobody/has:this.*docker tag"):
         in_docker.runner.start(in_docker.container("train", image="nobody/has:this"))
 

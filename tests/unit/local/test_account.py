@@ -14,15 +14,17 @@ from click.testing import CliRunner, Result
 
 from kennel.errors import UserError
 from kennel.local import terraform
-from kennel.local.account import Account, free
+from kennel.local.account import Account, listener
 from kennel.local.command import local
 
 
 def test_a_port_that_is_taken_is_replaced_by_a_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert free(port) not in (port, 0)
-    assert free(port) == port
+        with listener(port) as other:
+            assert other.getsockname()[1] not in (port, 0)
+    with listener(port) as same:
+        assert same.getsockname()[1] == port
 
 
 def test_two_commands_do_not_change_an_account_at_once(tmp_path: Path) -> None:
@@ -50,6 +52,18 @@ def test_removing_takes_read_only_folders_too_and_twice_is_no_error(tmp_path: Pa
     account.remove()
     assert not account.home.exists()
     account.remove()
+
+
+def test_a_file_that_stays_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = Account(tmp_path / "local")
+    left = account.state / "jobs/one/output/model"
+    left.mkdir(parents=True)
+    (left / "weights").touch()
+    monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)  # root's, and we are not root
+    done = CliRunner().invoke(local, ["--home", str(account.home), "down"])
+    assert isinstance(done.exception, UserError)
+    assert f"{left}/weights cannot be deleted" in str(done.exception)
+    assert f"sudo rm -r {account.home}" in str(done.exception)
 
 
 def test_what_was_wished_holds_until_something_else_is(tmp_path: Path) -> None:

@@ -61,14 +61,19 @@ def saying_what_is_missing(application: journal.Wsgi) -> journal.Wsgi:
     return call
 
 
-def serve(house: House, port: int) -> None:
+def serve(house: House, port: int, descriptor: int | None = None) -> None:
     """Listen, bring back what was there, answer until SIGTERM or SIGINT, close the house."""
     told = told_to_end()
     application = build(house)
     server = make_server(
-        "127.0.0.1", port, application, threaded=True, request_handler=QuietHandler
+        "127.0.0.1",
+        port,
+        application,
+        threaded=True,
+        request_handler=QuietHandler,
+        fd=descriptor,
     )
-    house.address = f"http://127.0.0.1:{server.server_port}"
+    house.address = f"http://127.0.0.1:{server.port}"
     try:
         count = house.journal.repeat(application)
         if count:
@@ -109,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--state", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--fd", type=int, help="an inherited socket that listens on that port")
     parser.add_argument("--region", default="eu-west-1")
     parser.add_argument("--runner", choices=("processes", "docker"), default="processes")
     parser.add_argument("--speed", type=float, default=1, help="of AWS's own waits")
@@ -125,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         journal=journal.Journal(state),
         region=options.region,
     )
-    serve(house, options.port)
+    serve(house, options.port, options.fd)
 
 
 if __name__ == "__main__":

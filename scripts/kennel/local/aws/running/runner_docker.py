@@ -24,6 +24,7 @@ from kennel.local.processes import address, clean_environment, listen
 LABEL = "kennel.local"
 SECONDS = 120.0  # for an answer of the engine
 DOOR = "door/socket"  # under the container's folder
+IMAGE = "docker-image"  # under the state: id of the image that wrote last into our folders
 MOST_CPUS = os.cpu_count() or 1
 
 
@@ -49,6 +50,7 @@ class DockerRunner:
         if container.command == "serve":
             return self._serve(container, name, image, arguments, log)
         arguments += ["--volume", f"{container.root}:/opt/ml"]
+        (self._state / IMAGE).write_text(image)
         client = run_in(log, [*arguments, image, "train"])
         return RunningContainer(client, name, log, at_end=lambda: give_back(container.root, image))
 
@@ -67,6 +69,20 @@ class DockerRunner:
         if names := docker("network", "ls", "--quiet", *mark).split():
             docker("network", "rm", *names)
         self._networks.clear()
+        self._take_back()
+
+    def _take_back(self) -> None:
+        """What containers wrote as root, and nobody has given back: not we, and not a crash."""
+        if not belongs_to_others(self._state):
+            return
+        try:
+            give_back(self._state, (self._state / IMAGE).read_text())
+        except (OSError, UserError) as error:
+            why = str(error).splitlines()[0]
+            raise UserError(
+                f"files in {self._state} belong to root, as the container that wrote them, and "
+                f"cannot be had back ({why}): remove them with sudo rm -r {self._state.parent}"
+            ) from None
 
     def _common(self, container: Container, name: str) -> list[str]:
         most = limits(container.instance_type)
@@ -191,6 +207,11 @@ def give_back(folder: Path, image: str) -> None:
             *("run", "--rm", "--pull=never", "--network=none", "--volume", f"{folder}:/opt/ml"),
             *("--entrypoint", "chown", image, "--recursive", owner, "/opt/ml"),
         )
+
+
+def belongs_to_others(folder: Path) -> bool:
+    mine = os.getuid()
+    return bool(mine) and any(path.lstat().st_uid != mine for path in folder.rglob("*"))
 
 
 def found(image: str, state: Path) -> str:

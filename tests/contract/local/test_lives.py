@@ -1,4 +1,4 @@
-"""The account after its control process was killed: seen, started again, ended, removed."""
+"""Accounts of `kennel local`: beside each other, and after their control process was killed."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from kennel.local.account import Account
 from kennel.local.aws.running.runner_processes import STATE, marked
 from kennel.local.command import local
+from kennel.local.processes import listen
 from kennel.local.up import client
 from tests.contract.local.conftest import Aws
 from tests.contract.local.releases import Releases
@@ -29,10 +30,16 @@ def account(tmp_path: Path) -> Iterator[Account]:
     found.remove()
 
 
-def start(account: Account) -> dict[str, Any]:
+def up(account: Account, port: int = 0) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "kennel", "local", "--home", str(account.home)]
-    options = ["up", "--bare", "--port", "0", "--speed", "60"]
-    subprocess.run([*command, *options], check=True, capture_output=True)
+    options = ["up", "--bare", "--port", str(port), "--speed", "60"]
+    return subprocess.Popen(
+        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def start(account: Account) -> dict[str, Any]:
+    assert up(account).wait(120) == 0
     running = account.running()
     assert running is not None
     return running
@@ -72,6 +79,21 @@ def test_a_killed_account_is_brought_back_or_ended(account: Account, tmp_path: P
     assert (done.exit_code, servers(account)) == (0, [])
     assert CliRunner().invoke(local, ["--home", str(account.home), "down"]).exit_code == 0
     assert not account.home.exists()
+
+
+def test_two_accounts_that_start_at_once_do_not_take_the_same_port(
+    account: Account, tmp_path: Path
+) -> None:
+    other = Account(tmp_path / "other")
+    with listen() as listener:
+        port = listener.getsockname()[1]
+    try:
+        starting = [up(each, port) for each in (account, other)]
+        assert [each.wait(120) for each in starting] == [0, 0], other.log.read_text()
+        running = [each.running() for each in (account, other)]
+        assert len({each["address"] for each in running if each}) == 2
+    finally:
+        other.remove()
 
 
 def in_service(sagemaker: Any, name: str) -> bool:
