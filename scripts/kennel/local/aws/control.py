@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -22,7 +22,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from kennel.local.aws import additions, journal
+from kennel.local.aws import additions, failures, journal
 from kennel.local.aws.clock import Clock
 from kennel.local.aws.house import House
 from kennel.local.aws.running.runners import runner_of
@@ -43,22 +43,7 @@ def build(house: House) -> journal.Wsgi:
     journal.install()
     additions.install(house)
     application: journal.Wsgi = DomainDispatcherApplication(create_backend_app)
-    return house.journal.around(saying_what_is_missing(application))
-
-
-def saying_what_is_missing(application: journal.Wsgi) -> journal.Wsgi:
-    """A refusal where moto has no such operation: clients try again what fails by itself."""
-
-    def call(environ: journal.Environ, start: journal.Start) -> Iterable[bytes]:
-        try:
-            return list(application(environ, start))
-        except NotImplementedError as missing:
-            log.warning("%s", missing)
-            body = json.dumps({"__type": "UnknownOperationException", "message": str(missing)})
-            start("400 Bad Request", [("Content-Type", "application/x-amz-json-1.1")])
-            return [body.encode()]
-
-    return call
+    return house.journal.around(failures.told(application))
 
 
 def serve(house: House, port: int, descriptor: int | None = None) -> None:
