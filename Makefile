@@ -57,7 +57,7 @@ check: $(READY) ## Format, lint, types, shell, Dockerfiles, Terraform and lock f
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/mypy terraform/stack.py terraform/shown.py
+	$(BIN)/mypy terraform/stack.py terraform/endpoint.py terraform/shown.py
 	$(BIN)/shellcheck .ci/run scripts/tools/environment
 	$(BIN)/hadolint images/*/Dockerfile
 	$(BIN)/python scripts/tools/terraform.py check

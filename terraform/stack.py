@@ -23,10 +23,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+from endpoint import SageMaker, end, rolling_back, running
 from shown import shown
 
 ROOTS = ("bootstrap", "platform", "service")
@@ -39,37 +40,12 @@ class StackError(Exception):
     """The command cannot be carried out; the message says what to do."""
 
 
-class SageMaker(Protocol):
-    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]: ...  # noqa: N803
-
-
 def value(text: str, name: str) -> str:
     """One plain value of a tfvars file."""
     found = re.search(rf'^{name}\s*=\s*"([^"]*)"', text, re.MULTILINE)
     if not found:
         raise StackError(f"the values have no {name}")
     return found[1]
-
-
-def running(sagemaker: SageMaker, endpoint: str) -> int | None:
-    """How many instances serve now; None if there is no endpoint yet."""
-    try:
-        answer = sagemaker.describe_endpoint(EndpointName=endpoint)
-    except Exception as error:  # botocore makes its classes at run time
-        if "Could not find endpoint" in str(error):
-            return None
-        raise
-    variants = answer.get("ProductionVariants") or []
-    return sum(int(each.get("DesiredInstanceCount") or 0) for each in variants) or None
-
-
-def rolling_back(sagemaker: SageMaker, endpoint: str) -> bool:
-    """Whether SageMaker goes back to the previous release, on which the provider just gives up."""
-    try:
-        answer = sagemaker.describe_endpoint(EndpointName=endpoint)
-    except ClientError:
-        return False  # what has failed is something else, and is told already
-    return bool(answer["EndpointStatus"] == "RollingBack")
 
 
 def takes_down(plan: dict[str, Any]) -> list[str]:
@@ -215,6 +191,9 @@ class Stack:
                 raise StackError(f"{', '.join(others)} must be destroyed first: its state is here")
             self.move_home()
         self.call("destroy", *self.values())
+        for kind, values in resources(state):
+            if kind == ENDPOINT:
+                end(self.sagemaker(), values["name"])
         if self.root != "bootstrap":
             self.show()
         elif not self.read("show", "-json").get("values"):

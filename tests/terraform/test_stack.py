@@ -11,42 +11,65 @@ from tests.conftest import ROOT
 from tests.terraform.conftest import ENVIRONMENTS, ROOTS, TERRAFORM
 
 sys.path.insert(0, str(TERRAFORM))
+import endpoint
 import shown
 import stack
 
 
-class Fake:
-    def __init__(self, *counts: int) -> None:
-        self.counts = counts
+class Sagemaker:
+    """An endpoint that passes through statuses; None: it is gone."""
+
+    def __init__(self, *statuses: str | None, counts: list[int] | None = None) -> None:
+        self.statuses, self.counts = list(statuses), counts or []
+        self.deleted_at: list[str | None] = []
 
     def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:  # noqa: N803
-        if not self.counts:
+        status = self.statuses.pop(0) if self.statuses[1:] else self.statuses[0]
+        if status is None:
             raise RuntimeError(f"Could not find endpoint {EndpointName!r}.")
-        return {"ProductionVariants": [{"DesiredInstanceCount": count} for count in self.counts]}
+        self.seen = status
+        variants = [{"DesiredInstanceCount": count} for count in self.counts]
+        return {"EndpointStatus": status, "ProductionVariants": variants}
+
+    def delete_endpoint(self, *, EndpointName: str) -> dict[str, Any]:  # noqa: N803
+        assert EndpointName == "kennel-test"
+        self.deleted_at.append(self.seen)
+        return {}
 
 
 def test_counts_what_autoscaling_has_reached() -> None:
-    assert stack.running(Fake(3), "kennel-test") == 3
+    assert endpoint.running(Sagemaker("InService", counts=[3]), "kennel-test") == 3
 
 
 def test_a_first_release_has_no_count() -> None:
-    assert stack.running(Fake(), "kennel-test") is None
+    assert endpoint.running(Sagemaker(None), "kennel-test") is None
 
 
 def test_an_endpoint_asleep_has_no_count() -> None:
-    assert stack.running(Fake(0), "kennel-test") is None
+    assert endpoint.running(Sagemaker("InService", counts=[0]), "kennel-test") is None
 
 
 def test_a_release_that_is_rolled_back_is_told_from_other_faults() -> None:
-    class Sagemaker:
-        def __init__(self, status: str) -> None:
-            self.status = status
+    assert endpoint.rolling_back(Sagemaker("RollingBack"), "kennel-test")
+    assert not endpoint.rolling_back(Sagemaker("InService"), "kennel-test")
 
-        def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:  # noqa: N803
-            return {"EndpointName": EndpointName, "EndpointStatus": self.status}
 
-    assert stack.rolling_back(Sagemaker("RollingBack"), "kennel-test")
-    assert not stack.rolling_back(Sagemaker("InService"), "kennel-test")
+@pytest.mark.parametrize(
+    ("statuses", "deleted_at"),
+    [
+        ([None], []),
+        (["Deleting", None], []),
+        (["Updating", "Updating", "InService", "Deleting", None], ["InService"]),
+        (["RollingBack", "Failed", None], ["Failed"]),
+    ],
+)
+def test_an_endpoint_that_terraform_took_for_gone_is_deleted_when_it_is_at_rest(
+    statuses: list[str | None], deleted_at: list[str]
+) -> None:
+    sagemaker = Sagemaker(*statuses)
+    endpoint.end(sagemaker, "kennel-test", pause=0)
+    assert sagemaker.deleted_at == deleted_at
+    assert sagemaker.statuses == [None]
 
 
 def change(kind: str, *actions: str) -> dict[str, Any]:

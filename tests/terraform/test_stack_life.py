@@ -79,7 +79,8 @@ def make(tree: Path, env: Environment) -> Make:
     def make(verb: str, root: str) -> str:
         command = [sys.executable, str(tree / "terraform/stack.py"), verb, root, "dev"]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{verb} {root}\n{done.stdout}{done.stderr}"
+        told = f"{done.stderr}\n{done.stdout[-3000:]}"  # the error first: CI shows a part of it
+        assert done.returncode == 0, f"{verb} {root}\n{told}"
         return done.stdout
 
     return make
