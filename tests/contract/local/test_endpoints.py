@@ -57,6 +57,8 @@ def test_an_endpoint_is_creating_until_its_container_answers(
     runtime = aws.client("sagemaker-runtime")
     with pytest.raises(ClientError, match="not found"):
         runtime.invoke_endpoint(EndpointName="fresh", Body=picture)
+    with pytest.raises(ClientError, match="in-progress"):
+        releases.sagemaker.delete_endpoint(EndpointName="fresh")
     assert releases.settled("fresh")["EndpointStatus"] == "InService"
     answer = runtime.invoke_endpoint(
         EndpointName="fresh", Body=picture, ContentType="image/jpeg", CustomAttributes="top=2"

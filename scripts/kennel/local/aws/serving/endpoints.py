@@ -167,9 +167,12 @@ class Endpoints:
         self._keep(endpoint)
 
     def delete(self, name: str) -> None:
-        endpoint = self.get(name)
-        endpoint.give_up.set()
-        endpoint.say("Deleting")
+        with self._lock:
+            endpoint = self.get(name)
+            if endpoint.status not in ("InService", "Failed"):
+                raise ValidationError(f'Cannot update in-progress endpoint "{self.arn(name)}".')
+            endpoint.give_up.set()
+            endpoint.say("Deleting")
 
         def delete() -> None:
             for fleet in endpoint.fleets():
