@@ -55,14 +55,15 @@ def test_while_training_nothing_listens_beyond_loopback(ml_root: MlRoot) -> None
     ("settings", "message"),
     [
         ({"epoch": "1"}, "unknown hyperparameter epoch: did you mean epochs?"),
-        ({"batch": "3"}, "leave fewer than 2 a step for each of 2 processes"),
+        ({"batch": "3"}, "fewer than 2 pictures a step for each of 2 processes"),
         ({"architecture": "shuflenet_v2_x0_5"}, "did you mean shufflenet_v2_x0_5"),
     ],
 )
-def test_a_wrong_setting_fails_the_job_with_its_reason(
+def test_a_wrong_setting_fails_the_job_with_its_reason_before_data_is_touched(
     ml_root: MlRoot, settings: dict[str, str], message: str
 ) -> None:
     root = ml_root(**settings)
+    (root / "input/data/training").unlink()  # which would be the next reason
     run = run_trainer(root, "train")
     assert run.returncode == 1
     assert message in (root / "output/failure").read_text()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from trainer import channels, data, failure, package, paths, places
+from trainer import failure, package, paths, places
 from trainer.config import Config
 from trainer.errors import TrainingError
 
@@ -19,26 +19,15 @@ STOPPED = 128 + signal.SIGTERM
 
 
 def train() -> None:
-    """Check what can be checked before torch is imported and the first process starts, then run."""
+    """A wrong setting is told before torch is imported, which takes seconds; then all the rest."""
     config = Config.read(paths.HYPERPARAMETERS)
     place = places.find(paths.RESOURCES, os.environ)
-    if place.alone:
-        check_alone(config)
-
-    from trainer import launch  # noqa: PLC0415 - torch takes seconds to import; errors need not wait
+    config.check_step(len(place.hosts) * max(1, config.processes))  # or more, with more than a GPU
+    from trainer import launch  # noqa: PLC0415 - an error above need not wait for it
 
     if not launch.run_workers(config, place):
         print(f"event=end cause=SIGTERM checkpoints={paths.CHECKPOINTS}", flush=True)
         sys.exit(STOPPED)
-
-
-def check_alone(config: Config) -> None:
-    """One machine has all there is; of several, each may have a part."""
-    found = channels.found(paths.INPUTS, paths.CHANNELS)
-    where = paths.CHANNELS / "training"
-    dataset = data.survey(set(found.pictures), set(found.folders), where)
-    data.keep_promise(found.promised, dataset, where)
-    config.check_batch(len(dataset.splits["train"]), max(1, config.processes))
 
 
 def pack(target: Path) -> None:

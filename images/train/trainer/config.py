@@ -144,15 +144,24 @@ class Config:
                     "features computed once, cannot use: set it to 0 or regime to full"
                 )
 
-    def check_batch(self, pictures: int, processes: int) -> None:
+    def check_step(self, processes: int) -> None:
         """Batch normalisation takes the mean of at least two pictures."""
-        if min(pictures, self.batch) < 2 * processes * self.accumulate:
+        if self.batch < self.fewest(processes):
             parts = f", in {self.accumulate} parts" if self.accumulate > 1 else ""
             raise TrainingError(
-                f"{pictures} pictures in batches of {self.batch} leave fewer than 2 a step for "
-                f"each of {processes} processes{parts}: raise the hyperparameter batch or lower "
-                "processes"
+                f"hyperparameter batch is {self.batch}: it leaves fewer than 2 pictures a step for "
+                f"each of {processes} processes{parts}: raise it, or lower processes"
             )
+
+    def check_pictures(self, pictures: int, processes: int) -> None:
+        if pictures < self.fewest(processes):
+            raise TrainingError(
+                f"{pictures} training pictures are too few for {processes} processes, which take 2 "
+                f"at a time: there must be {self.fewest(processes)}; lower processes or accumulate"
+            )
+
+    def fewest(self, processes: int) -> int:
+        return 2 * processes * self.accumulate
 
     @classmethod
     def read(cls, path: Path) -> Self:

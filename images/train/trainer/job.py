@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer import channels, frozen, model, pace, paths, recipe, share, views
+from trainer import channels, frozen, model, pace, paths, pretrained, recipe, share, views
 from trainer.config import Config
 from trainer.journal import report, since
 from trainer.world import World
@@ -41,14 +41,21 @@ class Job:
 
 
 def prepare(config: Config, world: World) -> Job:
-    """Find, check and decode the pictures, build the network. Faults end all processes by name."""
+    """Check the settings; find, check and decode the pictures; build the network. Faults end all
+    processes by name."""
+    config.check_step(world.size)
+    start = world.in_turn(lambda: model.check(config))
     found = world.together(lambda: channels.found(paths.INPUTS, paths.CHANNELS))
     library = share.open_library(
         world, found, config.resize, config.memory, paths.CHANNELS / "training"
     )
-    config.check_batch(len(library.dataset.splits["train"]), world.size)
+    config.check_pictures(len(library.dataset.splits["train"]), world.size)
     torch.manual_seed(config.seed)
-    whole = world.together(lambda: model.build(config, len(library.dataset.classes)))
+    whole = world.together(lambda: model.build(config, len(library.dataset.classes), start))
+    if start:
+        taken = pretrained.fitting(whole.state_dict(), start)
+        said = pretrained.left_out(start, taken)
+        report(world, event="pretrained", taken=len(taken), left_out=said)
     whole = whole.to(world.device).to(memory_format=torch.channels_last)
 
     began = time.monotonic()

@@ -3,27 +3,29 @@
 import copy
 import shutil
 from difflib import get_close_matches
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import torchvision.models
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.overrides import TorchFunctionMode
 
-from trainer import paths
+from trainer import pretrained
 from trainer.config import Config
 from trainer.errors import TrainingError
 
 Pictures = TypeVar("Pictures", Tensor, NDArray[np.uint8])
 MEAN = (123.675, 116.28, 103.53)  # of ImageNet, for values from 0 to 255
 STD = (58.395, 57.12, 57.375)
+COMPILERS = ("c++", "g++", "clang++")
 
 
-def build(config: Config, classes: int) -> nn.Module:
+def check(config: Config) -> dict[str, Tensor]:
+    """Hold the settings to the network on paper, before there are pictures. Returns the weights to
+    start from."""
     known = torchvision.models.list_models(module=torchvision.models)
     if config.architecture not in known:
         near = get_close_matches(config.architecture, known, n=3, cutoff=0.4)
@@ -31,56 +33,84 @@ def build(config: Config, classes: int) -> nn.Module:
             f"hyperparameter architecture is {config.architecture!r}, which torchvision lacks: "
             f"did you mean {' or '.join(near or ['resnet50'])}?"
         )
-    # Two architectures have side outputs that help only training from scratch.
-    plain = {"aux_logits": False, "init_weights": True}
-    options = plain if config.architecture in {"googlenet", "inception_v3"} else {}
-    network: nn.Module = torchvision.models.get_model(
-        config.architecture, weights=None, num_classes=classes, **options
-    )
-    if config.weights != "none":
-        start = published(config) if config.weights == "imagenet" else from_channel()
-        adopt(network, start)
+    if config.compile and not any(map(shutil.which, COMPILERS)):
+        raise TrainingError(
+            "hyperparameter compile is true, which needs a C++ compiler, and there is none here: "
+            "set it to false, or add g++ to the image"
+        )
+    network = sketch(config)
+    for name in ("size", "start_size"):
+        if getattr(config, name):
+            check_side(network, config, name)
+    if config.regime == "head":
+        split(network)
+    start = pretrained.load(config)
+    if start:
+        pretrained.fitting(network.state_dict(), start)
+    return start
+
+
+def sketch(config: Config) -> nn.Module:
+    """The network without values, which cost memory and time."""
+    with OnPaper():
+        return blank(config, classes=2).to("meta")
+
+
+class OnPaper(TorchFunctionMode):
+    """Weights get no memory. `torch.device("meta")` would take it from RegNets' sums too, which
+    need theirs."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        options = dict(kwargs or {})
+        if func is torch.empty:
+            options["device"] = "meta"
+        return func(*args, **options)
+
+
+def check_side(network: nn.Module, config: Config, name: str) -> None:
+    """Some architectures take one size only, or none below a least one."""
+    side = getattr(config, name)
+    try:
+        with torch.no_grad():
+            network.eval()(torch.empty(2, 3, side, side, device="meta"))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise TrainingError(
+            f"hyperparameter {name} is {side}, which {config.architecture} cannot take: {error}"
+        ) from error
+
+
+def build(config: Config, classes: int, start: dict[str, Tensor]) -> nn.Module:
+    """The network with random values, or with those to start from."""
+    network = blank(config, classes)
+    if start:
+        own = network.state_dict()
+        network.load_state_dict({**own, **pretrained.fitting(own, start)})
     return network
 
 
-def published(config: Config) -> dict[str, Tensor]:
-    weights = torchvision.models.get_model_weights(config.architecture).DEFAULT
-    state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    return state
-
-
-def from_channel() -> dict[str, Tensor]:
-    """The weights that the job was given as a file, for want of a network."""
-    folder = paths.CHANNELS / "pretrained"
-    files = sorted(folder.glob("**/*.safetensors"))
-    if len(files) != 1:
-        raise TrainingError(
-            f"{folder} holds {len(files)} safetensors files: with the hyperparameter weights at "
-            "'channel' there must be one"
-        )
-    try:
-        return load_file(files[0])
-    except SafetensorError as error:
-        raise TrainingError(f"{files[0]} is not a whole safetensors file: {error}") from error
-
-
-def adopt(network: nn.Module, start: dict[str, Tensor]) -> None:
-    """Take over all values that fit; the last layer does not where the classes are others."""
-    own = network.state_dict()
-    fitting = {n: v for n, v in start.items() if n in own and v.shape == own[n].shape}
-    if len(fitting) < len(own) / 2:
-        raise TrainingError(
-            f"only {len(fitting)} of {len(own)} pretrained weights fit: they belong to an "
-            "architecture other than the hyperparameter architecture says"
-        )
-    network.load_state_dict({**own, **fitting})
+def blank(config: Config, classes: int) -> nn.Module:
+    options: dict[str, bool] = {}
+    if config.architecture in {"googlenet", "inception_v3"}:
+        # Their side outputs help only training from random values. Their published weights were
+        # learnt on pictures that were normalised otherwise, which the network itself then does.
+        options = {"aux_logits": False, "init_weights": config.weights == "none"}
+        options["transform_input"] = config.weights != "none"
+    network: nn.Module = torchvision.models.get_model(
+        config.architecture, weights=None, num_classes=classes, **options
+    )
+    return network
 
 
 def split(network: nn.Module) -> tuple[nn.Module, nn.Linear]:
     """The network without its last layer, and that layer; both still parts of the whole one."""
     linear = [name for name, part in network.named_modules() if isinstance(part, nn.Linear)]
     if not linear:
-        raise TrainingError("this architecture ends in no linear layer: set regime to full")
+        raise TrainingError(
+            "hyperparameter regime is 'head', but the architecture ends in no linear layer: set "
+            "regime to full, or take another architecture"
+        )
     head = network.get_submodule(linear[-1])
     backbone = copy.deepcopy(network)
     parent, _, name = linear[-1].rpartition(".")
@@ -93,11 +123,6 @@ def parallel(network: nn.Module, config: Config) -> DistributedDataParallel:
     """The network as all processes train it, translated by torch.compile where that is wanted."""
     if not config.compile:
         return DistributedDataParallel(network)
-    if not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        raise TrainingError(
-            "hyperparameter compile is true, which needs a C++ compiler, and there is none here: "
-            "set it to false, or add g++ to the image"
-        )
     return DistributedDataParallel(torch.compile(network))
 
 

@@ -85,6 +85,13 @@ class World:
             raise TrainingError(faults[0])
         return result  # type: ignore[return-value]
 
+    def in_turn(self, action: Callable[[], Result]) -> Result:
+        """The same, first by one process of each machine: the others find what it has fetched."""
+        leads = self.local_rank == 0
+        first = self.together(action if leads else lambda: None)
+        rest = self.together(action if not leads else lambda: None)
+        return first if leads else rest  # type: ignore[return-value]
+
     def spread(self, tensors: dict[str, Tensor], source: int) -> None:
         """Give every process the values that `source` has; in a fixed order of names."""
         for name in sorted(tensors):
