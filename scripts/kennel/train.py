@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from kennel.errors import Failed, UserError
 from kennel.outputs import Outputs
 from kennel.places import ROOT
 from kennel.registry import Registry, Release
-from kennel.runs import fleet, here, prices, settings, training
+from kennel.runs import fleet, fleet_order, here, prices, settings, training
 from kennel.runs.follow import Watch, duration
 from kennel.runs.run import RESULTS, Result, Run, Status, summary
 from kennel.terminal import ended_by_signals
@@ -50,9 +51,9 @@ class Wish:
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="A hyperparameter.")
 @click.option("--nodes", type=click.IntRange(1, 64), help="Machines [default: the platform's].")
 @click.option("--spot/--on-demand", default=None, help="[default: the platform's].")
-@click.option("--instance-type", metavar="TYPE", help="Such as ml.g5.xlarge.")
-@click.option("--hours", type=click.FloatRange(0.05, 120), help="The job ends after this time.")
-@click.option("--image", default="", help="Training image by digest [default: the last pushed].")
+@click.option("--instance-type", metavar="TYPE", help="ml.g5.xlarge; on EC2 g5.xlarge.")
+@click.option("--hours", type=click.FloatRange(0.05, 120), help="The run ends after this time.")
+@click.option("--image", default="", help="By digest [default: the last pushed; a fleet's own].")
 @click.option("--pretrained", default="", metavar="S3URI", help="For --set weights=channel.")
 @click.option("--resume", default="", metavar="JOB", help="Go on from this job's checkpoint.")
 @click.option("--detach", is_flag=True, help="Start it only; `kennel jobs attach` watches it.")
@@ -65,6 +66,7 @@ def train(*, where: str, env: str, pairs: tuple[str, ...], as_json: bool, **give
     or, with --where local, a folder.
 
         kennel train dogs --set epochs=20 --set weights=channel --pretrained s3://...
+        kennel train --where ec2 dogs --nodes 4 --hours 2 --on-demand
         kennel train pictures --where local --set architecture=resnet18 --set size=64
 
     The log is followed until the job ends; Ctrl-C leaves a SageMaker job running (`kennel jobs
@@ -138,8 +140,10 @@ def order_of(wish: Wish, platform: Outputs, env: str) -> training.Order:
     if s3.is_empty(client, data):
         raise UserError(f"there is nothing at {data}: `kennel data push FOLDER` brings it there")
     nodes = wish.nodes or int(platform["training_job"]["instance_count"])
+    image = wish.image or which_image.find("train", platform, env)
+    which_image.check(image, env)
     return training.Order(
-        image=wish.image or which_image.find("train", platform, env),
+        image=image,
         data=data,
         settings=wish.settings,
         commit=commit(),
@@ -166,20 +170,13 @@ def data_of(wish: Wish, platform: Outputs) -> str:
 
 def on_ec2(wish: Wish, env: str) -> dict[str, Any]:
     platform = outputs.read("platform", env)
-    described_fleet = fleet.fleet_of(platform)
-    fleet.check_nodes(described_fleet, wish.nodes)
-    chosen = [wish.data, wish.instance_type, wish.hours, wish.image, wish.pretrained]
-    if any(chosen) or wish.spot is False:
-        raise UserError(
-            "data, image, instance type, time and on-demand capacity of the fleet are set in "
-            "terraform/platform/ENV.tfvars (`fleet`): its boot script knows them"
-        )
+    order = fleet_order_of(wish, platform, env)
     if wish.dry_run:
-        return fleet.request(described_fleet, "(new)", spot=wish.spot)
+        return fleet.request(fleet.fleet_of(platform), "(new)", order)
     resume = wish.resume
     for attempt in range(RESTARTS + 1):
         with fleet.started(
-            platform, wish.settings, console, spot=wish.spot, resume=resume, keep=wish.detach
+            platform, wish.settings, console, order=order, resume=resume, keep=wish.detach
         ) as run:
             console.print(f"fleet run [bold]{run.name}[/]: {len(run.record['instances'])} nodes")
             if wish.detach:
@@ -191,6 +188,31 @@ def on_ec2(wish: Wish, env: str) -> dict[str, Any]:
             resume = run.name
         console.print(f"{status.reason}; starting again from the last checkpoint")
     return conclude(run, status, platform, env)
+
+
+def fleet_order_of(wish: Wish, platform: Outputs, env: str) -> fleet_order.Order:
+    """Held to what the nodes can do; a resumed run reads what it read before."""
+    described, bucket = fleet.fleet_of(platform), platform["bucket_names"]["data"]
+    data = wish.data
+    if data and not data.startswith("s3://"):
+        data = f"s3://{bucket}/{data.strip('/')}/"
+    if wish.resume and not data:
+        data = fleet.FleetRun(wish.resume, platform).record.get("order", {}).get("data", "")
+    order = fleet_order.Order(
+        data=data,
+        pretrained=wish.pretrained,
+        image=wish.image,
+        instance_type=wish.instance_type or "",
+        minutes=ceil(wish.hours * 60) if wish.hours else None,
+        nodes=wish.nodes,
+        spot=wish.spot,
+    )
+    fleet_order.check(order, described, bucket)
+    if order.instance_type:
+        fleet_order.check_type(order.instance_type, described, aws.client("ec2", platform.region))
+    fleet_order.check_there(order, aws.client("s3", platform.region))
+    which_image.check(order.image or described.get("image", ""), env)
+    return order
 
 
 def on_this_machine(wish: Wish, env: str) -> dict[str, Any]:

@@ -30,17 +30,24 @@ CURL = """case "$*" in
   */ami-launch-index) echo 0 ;;
   */reservation-id) echo r-1 ;;
   */spot/instance-action) exit "${NO_NOTICE:-22}" ;;
+  */tags/instance) printf 'Name\nkennel:run\n'; for each in $WISHES; do echo "${each%%=*}"; done ;;
+  */tags/instance/*) for each in $WISHES; do
+    case "$*" in */"${each%%=*}") echo "${each#*=}" ;; esac; done ;;
   *) echo token ;;
 esac
 """
 AWS = """case "$*" in
+  "s3 cp - "*"/failure "*) cat >> "$CALLS.failure" ;;
   "s3 cp - "*) cat > /dev/null ;;
   "s3 ls "*) for each in $HOSTS; do echo "2026-11-21 11:00:00 4 $each"; done ;;
   "s3 sync s3://kennel-data/"*) exit "${SYNC_STATUS:-0}" ;;
+  "ecr "*) echo password ;;
 esac
 """
 # The trainer runs until it is stopped, where the test wants that.
 DOCKER = """case "$1" in
+  login) cat > /dev/null ;;
+  pull) [ -z "$PULL_SAYS" ] || { echo "$PULL_SAYS" >&2; exit 1; } ;;
   stop) touch "$CALLS.stopped" ;;
   run)
     while [ "$TRAINS" = on ] && [ ! -e "$CALLS.stopped" ]; do /bin/sleep 0.1; done
@@ -65,6 +72,7 @@ def boot(folder: Path, **settings: str) -> tuple[int, list[str]]:
         tools.joinpath(name).chmod(0o755)
     calls = folder / "calls"
     env = {"PATH": f"{tools}:{os.environ['PATH']}", "CALLS": str(calls), "TRAINS": ""}
+    env |= {"PULL_SAYS": "", "WISHES": ""}
     env |= {"ADDRESS": "10.20.0.7", "HOSTS": "10.20.0.9 10.20.0.7"}
     done = subprocess.run(
         ["bash", "-c", rendered()],
@@ -106,6 +114,47 @@ def test_the_first_node_in_order_keeps_the_model(tmp_path: Path) -> None:
     assert calls[-1] == "shutdown -h now"
 
 
+def test_a_run_may_ask_for_other_data_another_image_and_less_time(tmp_path: Path) -> None:
+    image = VALUES["image"].replace("2c26", "9f86")
+    wishes = {
+        "data": "s3://kennel-data/cats/",
+        "image": image,
+        "minutes": "30",
+        "nodes": "1",
+        "pretrained": "s3://kennel-data/weights/resnet50.safetensors",
+    }
+    given = " ".join(f"kennel:{name}={value}" for name, value in wishes.items())
+    status, calls = boot(tmp_path, WISHES=given, HOSTS="10.20.0.7")
+    assert status == 0
+    said = "\n".join(calls)
+    assert calls[0].startswith("shutdown -h +360"), "Terraform's deadline, before anything is asked"
+    assert [call for call in calls if "+30 the run's time" in call]
+    assert "aws s3 sync s3://kennel-data/cats/ /opt/ml/input/data/training" in said
+    assert f"aws s3 cp {wishes['pretrained']} /opt/ml/input/data/pretrained/" in said
+    assert f"docker pull --quiet {image}" in said
+    assert f"{image} train" in said
+    assert f"{image} package" in said
+    assert VALUES["image"] not in said
+
+
+def test_a_run_cannot_ask_for_more_time_than_terraform_gives(tmp_path: Path) -> None:
+    status, calls = boot(tmp_path, WISHES="kennel:minutes=9000")
+    assert status == 0
+    assert not [call for call in calls if "9000" in call]
+
+
+def test_an_image_that_cannot_be_pulled_is_the_reason_that_is_left(tmp_path: Path) -> None:
+    status, calls = boot(tmp_path, PULL_SAYS="manifest unknown: not found")
+    assert status == 1
+    run = "s3://kennel-models/fleet/r-1"
+    assert [call for call in calls if f"aws s3 cp - {run}/output/boot-0/failure" in call]
+    said = (tmp_path / "calls.failure").read_text()
+    assert (
+        said == f"i-1: the image {VALUES['image']} cannot be pulled: manifest unknown: not found\n"
+    )
+    assert calls[-1] == "shutdown -h now"
+
+
 def test_another_node_joins_the_first_and_keeps_only_its_own(tmp_path: Path) -> None:
     status, calls = boot(tmp_path, ADDRESS="10.20.0.9")
     assert status == 0
@@ -126,6 +175,7 @@ def test_a_node_without_the_others_does_not_train(tmp_path: Path) -> None:
     assert status == 1
     assert calls[-1] == "shutdown -h now"
     assert not [call for call in calls if call.startswith("docker run")]
+    assert (tmp_path / "calls.failure").read_text() == "i-1: only 1 of 2 nodes have come\n"
 
 
 def test_a_node_that_is_taken_back_saves_first_and_lets_ec2_end_it(tmp_path: Path) -> None:

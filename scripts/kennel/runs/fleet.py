@@ -14,33 +14,25 @@ process is killed, nothing runs on for ever.
 
 import json
 import secrets
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from kennel import aws, s3
 from kennel.errors import UserError
 from kennel.outputs import Outputs
 from kennel.runs import results
+from kennel.runs.fleet_order import Order
 from kennel.runs.logs import Line, Tail
+from kennel.runs.nodes import STARTING, TAG, Nodes, alive, end, end_surely, launched
 from kennel.runs.run import Result, Status
 
-TAG = "kennel:run"  # on instances, with a value of its own for each call
 TAKEN_BACK = ("Server.SpotInstanceTermination", "Server.SpotInstanceShutdown")
-STARTING = 90.0  # seconds in which EC2 may not list yet what it has started
-LOOK = 5.0  # seconds between looks for nodes that it does not list
-TRIES = 10  # to end the nodes, before the user is asked to
-# Answers to RunInstances that leave open whether an earlier try of the same call has started nodes.
-UNDECIDED = ("InternalError", "InternalFailure", "RequestLimitExceeded", "ServiceUnavailable",
-             "Throttling", "Unavailable")  # fmt: skip
 
 
 class FleetRun:
@@ -145,17 +137,9 @@ def fleet_of(platform: Outputs) -> dict[str, Any]:
     if not found:
         raise UserError(
             "the platform has no fleet: set `fleet` in terraform/platform/ENV.tfvars, with the "
-            "prefix of the data and the training image, and apply it"
+            "usual data and training image, and apply it"
         )
     return dict(found)
-
-
-def check_nodes(fleet: Mapping[str, Any], nodes: int | None) -> None:
-    if nodes and nodes != fleet["max_count"]:
-        raise UserError(
-            f"the fleet has {fleet['max_count']} nodes, as its boot script knows: for {nodes} set "
-            "fleet.nodes in terraform/platform/ENV.tfvars and apply it"
-        )
 
 
 @contextmanager
@@ -164,7 +148,7 @@ def started(
     settings: Mapping[str, str],
     console: Console,
     *,
-    spot: bool | None = None,
+    order: Order,
     resume: str = "",
     keep: bool = False,
 ) -> Iterator[FleetRun]:
@@ -177,11 +161,12 @@ def started(
     call = f"{platform['prefix']}-{secrets.token_hex(8)}"
     done = False
     alive(ec2, call)  # none yet; but who cannot ask could not know later that none was left
-    nodes = Nodes(call, int(fleet["max_count"]))
+    asked = request(fleet, call, order)
+    nodes = Nodes(call, int(asked["MaxCount"]))
     try:
-        answer = launched(ec2, request(fleet, call, spot=spot), nodes)
+        answer = launched(ec2, asked, nodes)
         run = FleetRun(answer["ReservationId"], platform)
-        run._record = record_of(answer, settings)
+        run._record = record_of(answer, settings, order)
         if resume:
             copy_checkpoints(run.s3, f"{fleet['output_uri']}/{resume}", run.root)
         s3.write_json(run.s3, f"{run.root}/run.json", run.record)
@@ -193,40 +178,24 @@ def started(
             end_surely(ec2, nodes, console)
 
 
-@dataclass
-class Nodes:
-    """What is known of the nodes of a call, from before it on: enough to end them all."""
-
-    call: str
-    most: int  # that can have been started
-    ids: set[str] = field(default_factory=set)
-    listed: float = 0.0  # by when EC2 lists all that it has started, on the monotonic clock
-
-
-def launched(ec2: Any, asked: Mapping[str, Any], nodes: Nodes) -> dict[str, Any]:
-    try:
-        answer = dict(ec2.run_instances(**asked))
-    except ClientError as error:
-        if error.response["Error"]["Code"] not in UNDECIDED:
-            nodes.most = 0
-        raise
-    finally:
-        nodes.listed = time.monotonic() + STARTING
-    nodes.ids = {each["InstanceId"] for each in answer["Instances"]}
-    nodes.most = len(nodes.ids)
-    return answer
-
-
-def request(fleet: Mapping[str, Any], call: str, *, spot: bool | None) -> dict[str, Any]:
+def request(fleet: Mapping[str, Any], call: str, order: Order) -> dict[str, Any]:
     """RunInstances: all nodes or none, found again by the tag if the answer is lost."""
+    tags = {TAG: call} | order.tags
     asked: dict[str, Any] = {
         "ClientToken": call,  # botocore may send it twice
-        "MinCount": fleet["min_count"],
-        "MaxCount": fleet["max_count"],
+        "MinCount": order.nodes or fleet["min_count"],
+        "MaxCount": order.nodes or fleet["max_count"],
         "LaunchTemplate": {"LaunchTemplateId": fleet["launch_template_id"]},
-        "TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": TAG, "Value": call}]}],
+        "TagSpecifications": [
+            {
+                "ResourceType": "instance",
+                "Tags": [{"Key": name, "Value": value} for name, value in tags.items()],
+            }
+        ],
     }
-    if spot:
+    if order.instance_type:
+        asked["InstanceType"] = order.instance_type
+    if fleet.get("spot") if order.spot is None else order.spot:
         asked["InstanceMarketOptions"] = {
             "MarketType": "spot",
             "SpotOptions": {
@@ -237,7 +206,9 @@ def request(fleet: Mapping[str, Any], call: str, *, spot: bool | None) -> dict[s
     return asked
 
 
-def record_of(answer: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
+def record_of(
+    answer: Mapping[str, Any], settings: Mapping[str, str], order: Order
+) -> dict[str, Any]:
     first = answer["Instances"][0]
     return {
         "instances": [each["InstanceId"] for each in answer["Instances"]],
@@ -246,6 +217,7 @@ def record_of(answer: Mapping[str, Any], settings: Mapping[str, str]) -> dict[st
         "at": time.time(),
         "began": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "hyperparameters": dict(settings),
+        "order": asdict(order),
     }
 
 
@@ -261,88 +233,6 @@ def copy_checkpoints(client: Any, source: str, target: str) -> None:
             Key=new_prefix + key.removeprefix(prefix),
             CopySource={"Bucket": bucket, "Key": key},
         )
-
-
-def end(ec2: Any, ids: Iterable[str]) -> set[str]:
-    """Terminate; which of them EC2 knew. Others are gone already, or too new."""
-    known = sorted(ids)
-    if not known:
-        return set()
-    try:
-        ec2.terminate_instances(InstanceIds=known)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "InvalidInstanceID.NotFound":
-            raise
-        return set().union(*(end(ec2, [each]) for each in known)) if len(known) > 1 else set()
-    return set(known)
-
-
-def end_surely(
-    ec2: Any,
-    nodes: Nodes,
-    console: Console,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """End all that the call started, through lost networks and impatience.
-
-    EC2 may neither list a new node nor know its id yet: while some are missing it is asked again,
-    until it lists all that it has started.
-    """
-    console.print("ending the nodes ...")
-    ended, failures = set[str](), 0
-    with undisturbed():
-        while failures < TRIES:
-            try:
-                ended |= end(ec2, (nodes.ids - ended).union(alive(ec2, nodes.call)))
-            except (BotoCoreError, ClientError) as error:
-                console.print(f"the nodes are not ended yet ({error}); trying again")
-                sleep(min(30.0, 2.0**failures))
-                failures += 1
-                continue
-            left = nodes.listed - clock()
-            if len(ended) >= nodes.most or left <= 0:
-                return
-            console.print(f"EC2 may have more that it does not list yet; looking for {left:.0f} s")
-            sleep(min(LOOK, left))
-    console.print(
-        f"[bold red]nodes may still run[/]: those with the tag {TAG}={nodes.call}. Each ends at "
-        "its own deadline; until then you pay for it. End them in the console of EC2."
-    )
-
-
-def alive(ec2: Any, call: str) -> list[str]:
-    pages = ec2.get_paginator("describe_instances").paginate(
-        Filters=[
-            {"Name": f"tag:{TAG}", "Values": [call]},
-            {
-                "Name": "instance-state-name",
-                "Values": ["pending", "running", "stopping", "stopped"],
-            },
-        ]
-    )
-    return [
-        each["InstanceId"]
-        for page in pages
-        for group in page["Reservations"]
-        for each in group["Instances"]
-    ]
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not keep us from ending what costs money."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def recent(platform: Outputs, most: int) -> list[FleetRun]:

@@ -38,7 +38,7 @@ locals {
     "arn", local.partition, "ecr", local._image.region, local._image.account,
     "repository/${local._image.name}",
   ])
-  _data       = regex("^s3://(?P<bucket>[^/]+)/(?P<prefix>.+[^/])/?$", var.data_uri)
+  _data       = regex("^s3://(?P<bucket>[^/]+)/", var.data_uri)
   _output_arn = "arn:${local.partition}:s3:::${var.output.bucket}/${var.output.prefix}/*"
 }
 
@@ -49,12 +49,6 @@ data "aws_iam_policy_document" "permissions" {
     sid       = "ListTheData"
     actions   = ["s3:ListBucket"]
     resources = ["arn:${local.partition}:s3:::${local._data.bucket}"]
-
-    condition {
-      test     = "StringLike"
-      variable = "s3:prefix"
-      values   = [local._data.prefix, "${local._data.prefix}/*"]
-    }
   }
 
   statement {
@@ -73,7 +67,7 @@ data "aws_iam_policy_document" "permissions" {
     sid     = "ReadTheDataAndTheRendezvous"
     actions = ["s3:GetObject"]
     resources = [
-      "arn:${local.partition}:s3:::${local._data.bucket}/${local._data.prefix}/*",
+      "arn:${local.partition}:s3:::${local._data.bucket}/*", # of any set: a run may name its own
       local._output_arn,
     ]
   }

@@ -50,6 +50,7 @@ resource "aws_launch_template" "this" {
     http_endpoint               = "enabled"
     http_put_response_hop_limit = 1
     http_tokens                 = "required"
+    instance_metadata_tags      = "enabled" # what a run asks for of its own, for its boot script
   }
 
   block_device_mappings {
@@ -74,19 +75,6 @@ resource "aws_launch_template" "this" {
 
   placement {
     group_name = aws_placement_group.this.name
-  }
-
-  dynamic "instance_market_options" {
-    for_each = (var.spot ? [1] : [])
-
-    content {
-      market_type = "spot"
-
-      spot_options {
-        spot_instance_type             = "one-time"
-        instance_interruption_behavior = "terminate"
-      }
-    }
   }
 
   tag_specifications {

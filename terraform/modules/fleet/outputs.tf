@@ -4,13 +4,19 @@ output "log_group_name" {
 }
 
 output "start" {
-  description = "What RunInstances needs to start a run, all nodes or none, and where the run is seen."
+  description = "What RunInstances needs to start a run, what a run may change, and where it is seen."
   value = {
+    data_uri           = var.data_uri
+    gpus               = var.gpus
+    image              = var.image
+    instance_type      = var.instance_type
     launch_template_id = aws_launch_template.this.id
     log_group_name     = aws_cloudwatch_log_group.this.name
     max_count          = var.nodes
+    max_minutes        = var.max_minutes
     min_count          = var.nodes
     output_uri         = local.output_uri
+    spot               = var.spot # in the call, as one could not be without it in the template
   }
 
   # A node needs its rights and its ways to AWS from its first second.

@@ -6,7 +6,7 @@ variable "gpus" {
 }
 
 variable "instance_type" {
-  description = "Instance type of the nodes; it must be one that placement groups take."
+  description = "Instance type of the nodes, one that placement groups take; a run may ask for another."
   type        = string
   default     = "g5.xlarge"
   nullable    = false
@@ -84,7 +84,7 @@ variable "prefix" {
 }
 
 variable "spot" {
-  description = "Take spare capacity at a lower price, which may be taken back."
+  description = "Take spare capacity at a lower price, which may be taken back; a run may decline."
   type        = bool
   default     = true
   nullable    = false

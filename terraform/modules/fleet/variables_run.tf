@@ -1,5 +1,5 @@
 variable "data_uri" {
-  description = "Folder of the data, s3://bucket/prefix."
+  description = "Folder of the data, s3://bucket/prefix, unless a run names another of the bucket."
   type        = string
   nullable    = false
 
@@ -12,7 +12,7 @@ variable "data_uri" {
 }
 
 variable "image" {
-  description = "Training image in ECR, by digest (...@sha256:...)."
+  description = "Training image in ECR, by digest (...@sha256:...), unless a run names another."
   type        = string
   nullable    = false
 
@@ -26,7 +26,7 @@ variable "image" {
 }
 
 variable "max_minutes" {
-  description = "Every node ends after this time, finished or not."
+  description = "Every node ends after this time, finished or not; a run may ask for less."
   type        = number
   default     = 360
   nullable    = false
@@ -40,7 +40,7 @@ variable "max_minutes" {
 }
 
 variable "nodes" {
-  description = "Instances in a run."
+  description = "Instances in a run, unless it asks for another number."
   type        = number
   default     = 2
   nullable    = false

@@ -15,7 +15,9 @@ from rich.console import Console
 from kennel.errors import UserError
 from kennel.outputs import Outputs
 from kennel.runs import fleet
-from tests.contract.command.jobs.conftest import PREFIX, Account
+from kennel.runs import nodes as ending
+from kennel.runs.nodes import TAG
+from tests.contract.command.jobs.conftest import PREFIX, Account, push_image
 
 OUTPUT = f"s3://{PREFIX}-models/fleet"
 GROUP = f"/kennel/{PREFIX}/fleet"
@@ -76,11 +78,17 @@ def nodes(account: Account) -> Iterator[Nodes]:
     )
     found.logs.create_log_group(logGroupName=GROUP)
     account.outputs["platform"]["fleet"] = {
+        "data_uri": f"s3://{PREFIX}-data/dogs",
+        "gpus": True,
+        "image": push_image(account.aws, "fleet"),
+        "instance_type": "g5.xlarge",
         "launch_template_id": answer["LaunchTemplate"]["LaunchTemplateId"],
         "log_group_name": GROUP,
         "max_count": 2,
+        "max_minutes": 360,
         "min_count": 2,
         "output_uri": OUTPUT,
+        "spot": True,
     }
     account.save()
     yield found
@@ -171,9 +179,44 @@ def test_spot_capacity_that_was_taken_back_is_told_from_other_ends() -> None:
     assert not fleet.lost_to_spot({})
 
 
-def test_a_wish_that_only_terraform_can_grant_is_refused(account: Account, nodes: Nodes) -> None:
-    assert "fleet.nodes" in account.kennel("train", "--where", "ec2", "--nodes", "5", code=1).stderr
-    assert "terraform/platform" in account.kennel("train", "d", "--where", "ec2", code=1).stderr
+def test_what_a_run_asks_for_reaches_its_nodes_and_the_run_that_resumes_it(
+    account: Account, nodes: Nodes
+) -> None:
+    nodes.s3.put_object(Bucket=f"{PREFIX}-data", Key="cats/train/tabby/1.jpg", Body=b"picture")
+    image = account.outputs["platform"]["fleet"]["image"]
+    wishes = ("--nodes", "1", "--hours", "0.5", "--on-demand", "--instance-type", "g5.2xlarge")
+    asked = ("train", "cats", "--where", "ec2", "--image", image, *wishes, "--detach")
+    name = account.json(*asked)["name"]
+    [instance] = nodes.alive()
+    [group] = nodes.ec2.describe_instances(InstanceIds=[instance])["Reservations"]
+    [node] = group["Instances"]
+    assert node["InstanceType"] == "g5.2xlarge"
+    assert node.get("InstanceLifecycle") != "spot"
+    tags = {e["Key"]: e["Value"] for e in node["Tags"] if e["Key"].startswith("kennel:")}
+    del tags[TAG]
+    assert tags == {
+        "kennel:data": f"s3://{PREFIX}-data/cats/",
+        "kennel:image": image,
+        "kennel:minutes": "30",
+        "kennel:nodes": "1",
+    }
+    account.kennel("jobs", "stop", name)
+    resumed = json.loads(
+        account.kennel("train", "--where", "ec2", "--resume", name, "--dry-run").stdout
+    )
+    assert {"Key": "kennel:data", "Value": f"s3://{PREFIX}-data/cats/"} in resumed[
+        "TagSpecifications"
+    ][0]["Tags"]
+    assert resumed["InstanceMarketOptions"]["MarketType"] == "spot", "as Terraform says"
+
+
+def test_what_the_nodes_could_not_do_starts_none(account: Account, nodes: Nodes) -> None:
+    said = account.kennel("train", "no-such-set", "--where", "ec2", code=1).stderr
+    assert f"there is nothing at s3://{PREFIX}-data/no-such-set/" in said
+    image = account.outputs["platform"]["fleet"]["image"]
+    gone = image.partition("@")[0] + f"@sha256:{'0' * 64}"
+    said = account.kennel("train", "--where", "ec2", "--image", gone, code=1).stderr
+    assert f"ECR has no image {gone}" in said
     assert nodes.alive() == []
 
 
@@ -209,9 +252,9 @@ def refusal(code: str) -> ClientError:
 
 def end(ec2: Slow, *ids: str) -> str:
     """What is said while the nodes are ended, by EC2's clock."""
-    nodes, said = fleet.Nodes("call", 1, set(ids), listed=fleet.STARTING), io.StringIO()
+    nodes, said = ending.Nodes("call", 1, set(ids), listed=ending.STARTING), io.StringIO()
     console = Console(file=said, width=200)
-    fleet.end_surely(ec2, nodes, console, clock=lambda: ec2.now, sleep=ec2.sleep)
+    ending.end_surely(ec2, nodes, console, clock=lambda: ec2.now, sleep=ec2.sleep)
     return said.getvalue()
 
 
@@ -240,7 +283,7 @@ def test_nodes_whose_answer_was_lost_are_looked_for_until_ec2_lists_them() -> No
     assert 60 <= ec2.now < 70, "and no longer"
     ec2 = Slow(listed=1000)
     end(ec2)
-    assert (ec2.ended, ec2.now) == ([], fleet.STARTING), "none was started"
+    assert (ec2.ended, ec2.now) == ([], ending.STARTING), "none was started"
 
 
 @pytest.mark.parametrize(
@@ -258,11 +301,11 @@ def test_what_can_have_been_started_without_an_answer(error: BaseException, most
         def run_instances(self) -> None:
             raise error
 
-    nodes = fleet.Nodes("call", 2)
+    nodes = ending.Nodes("call", 2)
     with pytest.raises(type(error)):
-        fleet.launched(Broken(), {}, nodes)
+        ending.launched(Broken(), {}, nodes)
     assert nodes.most == most
-    assert nodes.listed > time.monotonic() + fleet.STARTING - 5
+    assert nodes.listed > time.monotonic() + ending.STARTING - 5
 
 
 def test_the_ids_of_an_answer_are_kept() -> None:
@@ -270,8 +313,8 @@ def test_the_ids_of_an_answer_are_kept() -> None:
         def run_instances(self) -> dict[str, Any]:
             return {"Instances": [{"InstanceId": "i-1"}, {"InstanceId": "i-2"}]}
 
-    nodes = fleet.Nodes("call", 4)
-    fleet.launched(Quick(), {}, nodes)
+    nodes = ending.Nodes("call", 4)
+    ending.launched(Quick(), {}, nodes)
     assert (nodes.ids, nodes.most) == ({"i-1", "i-2"}, 2)
 
 
@@ -282,5 +325,5 @@ def test_a_stop_that_ec2_does_not_take_yet_is_no_success(account: Account, nodes
     run._record = {"instances": ["i-1"], "at": time.time()}
     with pytest.raises(UserError, match="kennel jobs stop r-1` again"):
         run.stop()
-    run._record["at"] -= fleet.STARTING
+    run._record["at"] -= ending.STARTING
     run.stop()

@@ -85,7 +85,8 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outputs]:
         )["LaunchTemplate"]
         described = {
             "launch_template_id": template["LaunchTemplateId"], "log_group_name": "/fleet",
-            "max_count": 2, "min_count": 2, "output_uri": f"s3://{BUCKET}/fleet",
+            "max_count": 2, "max_minutes": 360, "min_count": 2,
+            "output_uri": f"s3://{BUCKET}/fleet", "spot": True,
         }  # fmt: skip
         found = Outputs("platform", platform_outputs() | {"fleet": described})
         monkeypatch.setattr("kennel.outputs.read", lambda *_: found)
