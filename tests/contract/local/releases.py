@@ -47,12 +47,14 @@ class Releases:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=content or packed(self.model))
         return f"s3://{BUCKET}/{key}"
 
-    def config(self, *variants: dict[str, Any], data: str = "", **environment: str) -> str:
+    def config(
+        self, *variants: dict[str, Any], data: str = "", role: str = ROLE, **environment: str
+    ) -> str:
         """A configuration of one new model; its variants differ in what is given for each."""
         name = f"release-{next(self._numbers)}"
         self.sagemaker.create_model(
             ModelName=name,
-            ExecutionRoleArn=ROLE,
+            ExecutionRoleArn=role,
             PrimaryContainer={
                 "Image": "serve",
                 "ModelDataUrl": data or self.artifact(),

@@ -44,7 +44,7 @@ class Machine:
         self.started.append(Container(healthy=self.healthy))
         return self.started[-1]
 
-    def give(self, _: str, folder: Path) -> None:
+    def give(self, _: str, __: str, folder: Path) -> None:
         folder.mkdir()
 
 

@@ -179,8 +179,9 @@ class Transform:
         root = self._folder / name
         root.mkdir(parents=True)
         try:
-            artifacts = Artifacts(self._folder / "artifacts", self._house.account)
-            artifacts.give(model_data_of(container), root / "model")
+            artifacts = Artifacts(self._folder / "artifacts", self._house)
+            role = self._model.execution_role_arn
+            artifacts.give(model_data_of(container), role, root / "model")
         except Unavailable as error:
             raise Failed(f"ClientError: {error}") from error
         running = self._house.runner.start(

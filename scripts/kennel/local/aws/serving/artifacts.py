@@ -7,10 +7,9 @@ import shutil
 import tarfile
 import threading
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from moto.s3.exceptions import MissingBucket
-from moto.s3.models import s3_backends
+from kennel.local.aws.bucket import Access, Bucket, Place, Unreadable
+from kennel.local.aws.house import House
 
 MOST_BYTES = 32 * 1024**3
 
@@ -22,18 +21,18 @@ class Unavailable(Exception):
 class Artifacts:
     """Unpacks model.tar.gz; the files of one artifact are on disk once, however many serve it."""
 
-    def __init__(self, folder: Path, account: str) -> None:
+    def __init__(self, folder: Path, house: House) -> None:
         self._folder = folder
-        self._account = account
+        self._house = house
         self._lock = threading.Lock()
 
-    def give(self, url: str, folder: Path) -> None:
+    def give(self, url: str, role: str, folder: Path) -> None:
         """Put the artifact's files under `folder`, as the container's /opt/ml/model."""
-        shutil.copytree(self._unpacked(url), folder, copy_function=os.link)
+        shutil.copytree(self._unpacked(url, role), folder, copy_function=os.link)
         make_read_only(folder)
 
-    def _unpacked(self, url: str) -> Path:
-        content = fetched(url, self._account)
+    def _unpacked(self, url: str, role: str) -> Path:
+        content = fetched(url, Access(self._house, role, "SageMaker"))
         folder = self._folder / hashlib.sha256(content).hexdigest()
         with self._lock:
             if not folder.exists():
@@ -45,19 +44,16 @@ class Artifacts:
         return folder
 
 
-def fetched(url: str, account: str) -> bytes:
-    place = urlsplit(url)
+def fetched(url: str, access: Access) -> bytes:
+    """As the model's role, whose rights S3 checks where enforcement is on."""
     try:
-        key = s3_backends[account]["aws"].get_object(place.netloc, place.path.lstrip("/"))
-    except MissingBucket:
-        key = None
-    if key is None:
+        return Bucket(access).read(Place.of(url))
+    except Unreadable as error:
         raise Unavailable(
             f"Failed to download model data for container 'container_1' from URL: '{url}'. Please "
             "ensure that there is an object located at the URL and that the role passed to "
-            "CreateModel has permissions to download the model."
-        )
-    return bytes(key.value)
+            f"CreateModel has permissions to download the model. {error}"
+        ) from error
 
 
 def unpack(content: bytes, folder: Path, url: str) -> None:

@@ -43,6 +43,7 @@ def variant_of(variant: dict[str, Any], model: Any) -> VariantSpec:
         instance_type=variant.get("InstanceType") or "ml.c6i.large",
         isolated=bool(model.enable_network_isolation),
         max_concurrency=serverless.get("MaxConcurrency"),
+        role=model.execution_role_arn,
         routing=(variant.get("RoutingConfig") or {}).get("RoutingStrategy", "RANDOM"),
         startup_seconds=float(
             variant.get("ContainerStartupHealthCheckTimeoutInSeconds") or STARTUP_SECONDS

@@ -95,7 +95,7 @@ class Endpoints:
     def __init__(self, house: House, measures: Measures, alarms: Alarms) -> None:
         self.house, self.measures, self.alarms = house, measures, alarms
         self.on_deleted: list[Callable[[str], None]] = []
-        artifacts = Artifacts(house.folder("artifacts"), house.account)
+        artifacts = Artifacts(house.folder("artifacts"), house)
         folder = house.folder("instances")
         clear(folder)
         self._ground = Ground(house.runner, artifacts, folder, self._write)

@@ -176,7 +176,7 @@ class Variant:
             isolated=self.spec.isolated,
         )
         try:
-            self._ground.artifacts.give(self.spec.model_data, root / "model")
+            self._ground.artifacts.give(self.spec.model_data, self.spec.role, root / "model")
             running = self._ground.runner.start(container)
         except (Unavailable, UserError) as error:
             remove(root)

@@ -21,6 +21,7 @@ class VariantSpec:
     instance_type: str = "ml.c6i.xlarge"
     isolated: bool = True
     max_concurrency: int | None = None  # serverless
+    role: str = "arn:aws:iam::123456789012:role/unknown"  # where an older account kept none
     routing: str = "RANDOM"
     startup_seconds: float = STARTUP_SECONDS
     weight: float = 1.0
