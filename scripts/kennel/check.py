@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from kennel import folder
+from kennel.progress import counted
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,15 @@ def contents(root: Path) -> list[Finding]:
     names = [f"{split}/{name}" for split in present for name in folder.names(root, split)]
     found, first = [], dict[str, str]()
     looks = folder.in_parallel(look, [root / name for name in names])
-    for name, (digest, fault) in zip(names, looks, strict=True):
-        if fault:
-            found.append(Finding("error", name, fault))
-            continue
-        twin = first.setdefault(digest, name)
-        if twin != name:
-            found.append(twice(name, twin))
+    with counted("looking", len(names), "pictures") as counter:
+        for name, (digest, fault) in zip(names, looks, strict=True):
+            counter.advance(1)
+            if fault:
+                found.append(Finding("error", name, fault))
+                continue
+            twin = first.setdefault(digest, name)
+            if twin != name:
+                found.append(twice(name, twin))
     return found
 
 

@@ -1,6 +1,7 @@
 """`kennel deploy`: a release goes live, is tried, and goes back if it fails."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,13 +12,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
-from kennel import aws, outputs, smoke, stack
-from kennel.deployments import Deployment, History, ending_in
+from kennel import aws, outputs, smoke, stack, which_image
+from kennel.deployments import BEGUN, Deployment, History, ending_in
 from kennel.errors import Failed, UserError
 from kennel.outputs import Outputs
 from kennel.registry import Registry
 from kennel.runs import prices
-from kennel.terminal import ended_by_signals
+from kennel.terminal import duration, ended_by_signals
 
 Put = Callable[[Deployment], int]  # makes it live and tries it
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -58,6 +59,8 @@ def go(
     dry_run: bool,
 ) -> None:
     """Deploy, or say what would be; the same for a rollback."""
+    which_image.check(wanted.image, env)
+    began = time.monotonic()
     plan = {
         "env": env,
         "kind": wanted.kind,
@@ -70,7 +73,8 @@ def go(
         with ended_by_signals():
             put = partial(applied, platform=platform, env=env)
             plan["pictures"] = carry_out(wanted, before, History(platform), put)
-        console.print(cost(outputs.read("service", env)))
+        took = duration(time.monotonic() - began)
+        console.print(f"all of it took {took}; {cost(outputs.read('service', env))}")
     if as_json:
         click.echo(json.dumps(plan | {"dry_run": dry_run}))
         return
@@ -120,6 +124,8 @@ def served_now(platform: Outputs) -> Deployment | None:
 
 def carry_out(wanted: Deployment, before: Deployment | None, history: History, put: Put) -> int:
     """Apply, try, record; on failure back to what served. How many pictures it was tried with."""
+    if wanted.kind == "rollback":  # which, repeated after a kill, must not go one further back
+        history.add(replace(wanted, outcome=BEGUN))
     try:
         tried = put(wanted)
     except Failed as error:

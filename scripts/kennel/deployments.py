@@ -1,6 +1,7 @@
 """What was deployed, when and by whom: one small object in S3 for each deployment that ended.
 
-Nothing is written before the outcome is known, so that no deployment is recorded by half.
+Of a rollback it is also written that it has begun, before it changes anything: repeated after a
+kill, it must go where it went.
 """
 
 import json
@@ -12,6 +13,8 @@ from typing import Any
 from kennel import aws, s3
 from kennel.outputs import Outputs
 
+BEGUN = "begun"
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -19,7 +22,7 @@ class Deployment:
     image: str
     model_data: str
     kind: str  # deploy, rollback
-    outcome: str  # serving, failed
+    outcome: str  # serving, failed; begun, of a rollback
     reason: str = ""
     at: str = ""
     by: str = ""
@@ -51,6 +54,15 @@ class History:
     def line(self) -> list[Deployment]:
         """What serves, last, and what it would be rolled back to, before it."""
         return line_of(self.all())
+
+
+def unfinished(records: list[Deployment], served: Deployment) -> Deployment | None:
+    """The rollback that was begun last and has no end, if nobody has deployed anything since."""
+    if not records or records[-1].outcome != BEGUN:
+        return None
+    line = line_of(records)
+    ways = {records[-1].what} | {each.what for each in line[-1:]}
+    return records[-1] if served.what in ways else None
 
 
 def ending_in(served: Deployment, line: list[Deployment]) -> list[Deployment]:

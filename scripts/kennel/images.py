@@ -15,6 +15,7 @@ from kennel import aws, docker, git, manifests, outputs, pushed
 from kennel.errors import UserError
 from kennel.manifests import Manifest, Registry
 from kennel.places import ROOT
+from kennel.progress import step
 from kennel.terminal import ended_by_signals
 
 console = Console(stderr=True, highlight=False)
@@ -197,8 +198,8 @@ def send(name: str, registry: Registry, repository: str, state: git.State) -> Ma
             f"there is no image {reference} here, {name} of the present state of the repository: "
             f"run `kennel images build {name}` first"
         )
-    console.print(f"pushing {reference} to {registry.host}/{repository}")
-    with docker.signed_in(registry) as environment:
+    what = f"pushing {reference} to {registry.host}/{repository}"
+    with step(what), docker.signed_in(registry) as environment:
         docker.push(reference, f"{registry.host}/{repository}:{tag}", environment)
     found = registry.manifest(repository, tag)
     if found is None:

@@ -22,7 +22,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from kennel.terminal import duration
+
 EVERY = 10.0  # seconds between the lines of a log
+STILL = 30.0  # of something of which nothing is known but that it goes on
 
 
 class Counter:
@@ -72,6 +75,35 @@ def counted(what: str, total: int, unit: str) -> Iterator[Counter]:
     ) as progress:
         task = progress.add_task(what, total=total)
         yield Counter(total, lambda c: progress.update(task, total=c.total, completed=c.done))
+
+
+@contextmanager
+def step(what: str, every: float = STILL) -> Iterator[None]:
+    """Something long that counts nothing: when it begins, that it goes on, how long it took.
+
+    On a terminal the programs that do it (Terraform, docker) show that it goes on.
+    """
+    console, began = Console(stderr=True, highlight=False), time.monotonic()
+    ended = threading.Event()
+
+    def tell() -> None:
+        while not ended.wait(every):
+            say(f"{what}: still at it after {duration(time.monotonic() - began)}")
+
+    def say(text: str) -> None:
+        console.print(text, soft_wrap=True, markup=False)
+
+    say(f"{what} ...")
+    teller = threading.Thread(target=tell, daemon=True)
+    if not console.is_terminal:
+        teller.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        if teller.ident:
+            teller.join()
+    say(f"{what}: took {duration(time.monotonic() - began)}")
 
 
 class Rate(ProgressColumn):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import click
 
 from kennel import outputs
-from kennel.deploy import go, line_of_now
-from kennel.deployments import Deployment
+from kennel.deploy import console, go, line_of_now, name_of
+from kennel.deployments import Deployment, History, line_of, unfinished
 from kennel.errors import UserError
 
 
@@ -18,14 +18,23 @@ def rollback(*, env: str, as_json: bool, dry_run: bool) -> None:
     """Deploy the release that served before the present one.
 
     It is a deployment like any other, tried with the release's own test pictures. Another
-    rollback goes one further back. The present one is what the endpoint runs, whatever the records
-    say. Exits 3 if the old release fails too; the present one is then
-    deployed again.
+    rollback goes one further back; one that was killed goes on when it is repeated. The present one
+    is what the endpoint runs, whatever the records say. Exits 3 if the old release fails too; the
+    present one is then deployed again.
     """
     platform = outputs.read("platform", env)
     line = line_of_now(platform, wait=not dry_run)
-    target = replace(before(line), kind="rollback")
-    go(target, line[-1], platform, env, as_json=as_json, dry_run=dry_run)
+    target, present = way(line, History(platform).all())
+    go(target, present, platform, env, as_json=as_json, dry_run=dry_run)
+
+
+def way(line: list[Deployment], records: list[Deployment]) -> tuple[Deployment, Deployment]:
+    """Where to go, and what served before; one that was begun and killed goes where it went."""
+    begun = unfinished(records, line[-1]) if line else None
+    if begun is None:
+        return replace(before(line), kind="rollback"), line[-1]
+    console.print(f"going on with the rollback to {name_of(begun)} that was begun at {begun.at}")
+    return replace(begun, outcome="serving"), line_of(records)[-1]
 
 
 def before(line: list[Deployment]) -> Deployment:

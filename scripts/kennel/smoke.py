@@ -11,6 +11,7 @@ import httpx
 
 from kennel.errors import Failed
 from kennel.outputs import Outputs
+from kennel.progress import counted
 
 PATIENCE = 90.0  # seconds: a new key and a new stage of API Gateway are known only after a while
 PAUSE = 2.0
@@ -35,10 +36,14 @@ def check(
     url, key = str(service["predict_url"]), service.get("api_key")
     deadline = time.monotonic() + patience
     loopback = urlsplit(url).hostname == "127.0.0.1"
-    with httpx.Client(timeout=60, trust_env=not loopback) as client:
+    with (
+        httpx.Client(timeout=60, trust_env=not loopback) as client,
+        counted("trying", len(examples), "pictures") as counter,
+    ):
         for example in examples:
             answer = ask(client, url, key, example, deadline, sleep)
             judge(example, answer, version)
+            counter.advance(1)
     return len(examples)
 
 

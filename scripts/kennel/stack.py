@@ -24,8 +24,10 @@ from kennel import aws, children
 from kennel.errors import Failed, UserError
 from kennel.outputs import TERRAFORM, Outputs, terraform
 from kennel.places import ROOT
+from kennel.progress import STILL, step
 from kennel.registry import no_such
 from kennel.remedies import OF_CODE
+from kennel.terminal import duration
 
 FUNCTION_ZIP = ROOT / "build/invoke.zip"
 MOVING = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
@@ -51,8 +53,10 @@ def apply(env: str, values: Mapping[str, Any]) -> None:
 
         home = local_home()
         try:
-            release.apply(home, values)
+            with step("terraform apply of service for local"):
+                release.apply(home, values)
         except Failed as error:
+            check_lock(str(error), home / "tree/terraform/service")
             raise Failed(f"{error}{remedy(str(error))}") from error
         return
     if not FUNCTION_ZIP.exists():
@@ -67,9 +71,10 @@ def run(verb: str, env: str) -> None:
     command = [sys.executable, str(TERRAFORM / "stack.py"), verb, "service", env]
     settings = os.environ | {"KENNEL_TERRAFORM": terraform()}
     # Its story goes to stderr: stdout is for the result.
-    with overheard() as (stderr, said):
+    with step(f"terraform {verb} of service for {env}"), overheard() as (stderr, said):
         done = children.run(command, env=settings, stdout=sys.stderr, stderr=stderr)
     if done.returncode:
+        check_lock("".join(said), TERRAFORM / "service")
         raise Failed(
             f"`terraform {verb}` of service for {env} failed; its words are above"
             f"{remedy(''.join(said))}"
@@ -98,6 +103,20 @@ def overheard() -> Iterator[tuple[int, list[str]]]:
         listener.join()
 
 
+def check_lock(said: str, folder: Path) -> None:
+    """A state that is locked has not been changed: nothing has to go back, and nothing could."""
+    if "Error acquiring the state lock" not in said:
+        return
+    lock = dict(re.findall(r"^\W*(ID|Who|Created):\s+(.+?)\s*$", said, re.MULTILINE))
+    number = lock.get("ID", "LOCK-ID")
+    raise UserError(
+        f"Terraform's state is locked (lock {number}, by {lock.get('Who', 'somebody')}, since "
+        f"{lock.get('Created', 'an unknown time')}), and nothing was changed: wait until that "
+        "Terraform has ended, then run the command again; if it was killed, free the lock with "
+        f"`terraform -chdir={folder} force-unlock {number}`"
+    )
+
+
 def remedy(said: str) -> str:
     """What to do about the first error of AWS in Terraform's words, to be added to a message."""
     found = re.search(rf"\b({'|'.join(OF_CODE)})\b", said)
@@ -124,7 +143,8 @@ def settle(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Wait until the endpoint has come to rest: before that SageMaker refuses another release."""
-    deadline, told = clock() + patience, ""
+    began, told, said = clock(), "", clock()
+    deadline = began + patience
     while (status := endpoint(platform).get("EndpointStatus", "")) in MOVING:
         if clock() > deadline:
             raise UserError(
@@ -133,7 +153,10 @@ def settle(
             )
         if status != told:
             console.print(f"the endpoint is {status}: waiting until it is in service ...")
-            told = status
+            told, said = status, clock()
+        elif clock() - said >= STILL:
+            console.print(f"the endpoint is still {status} after {duration(clock() - began)}")
+            said = clock()
         sleep(POLL)
 
 

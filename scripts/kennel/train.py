@@ -16,9 +16,9 @@ from kennel.outputs import Outputs
 from kennel.places import ROOT
 from kennel.registry import Registry, Release
 from kennel.runs import fleet, fleet_order, here, prices, settings, training
-from kennel.runs.follow import Watch, duration
+from kennel.runs.follow import Watch
 from kennel.runs.run import RESULTS, Result, Run, Status, summary
-from kennel.terminal import ended_by_signals
+from kennel.terminal import duration, ended_by_signals
 
 RESTARTS = 3  # of a fleet that lost Spot capacity
 console = Console(stderr=True, highlight=False, soft_wrap=True)

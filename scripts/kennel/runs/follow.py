@@ -10,7 +10,7 @@ from rich.markup import escape
 from kennel.network import outlasting
 from kennel.runs.logs import Line
 from kennel.runs.run import Run, Status
-from kennel.terminal import bar
+from kennel.terminal import bar, duration
 
 POLL = 2.0  # seconds between looks; AWS throttles its describe calls beyond that
 EPOCH = re.compile(r"\bevent=epoch\b")
@@ -89,11 +89,3 @@ class Watch:
             return ""
         seconds = (at - since) / (epoch - first) * (epochs - epoch)
         return f"  {duration(seconds)} left"
-
-
-def duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = divmod(whole // 60, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"

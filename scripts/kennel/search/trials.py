@@ -7,8 +7,8 @@ from math import log10
 
 from rich.table import Table
 
-from kennel.runs.follow import duration
 from kennel.search.ranges import OBJECTIVE, Range
+from kennel.terminal import duration
 
 WIDTH, HEIGHT, MARGIN = 1000, 420, 60
 

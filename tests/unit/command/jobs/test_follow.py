@@ -11,9 +11,10 @@ from rich.console import Console
 
 from kennel import train
 from kennel.runs import prices, training
-from kennel.runs.follow import Watch, duration
+from kennel.runs.follow import Watch
 from kennel.runs.logs import Line, Tail
 from kennel.runs.run import Result, Status
+from kennel.terminal import duration
 
 LOST = EndpointConnectionError(endpoint_url="https://sagemaker")
 
