@@ -44,6 +44,7 @@ class Found:
     pictures: dict[str, Source] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
     promised: dict[str, int] = field(default_factory=dict)  # pictures, by split, in the index
+    strange: list[str] = field(default_factory=list)  # files in class folders that are no pictures
 
 
 def find(channels: Path) -> Found:
@@ -70,6 +71,8 @@ def find_folders(root: Path, prefix: str, found: Found) -> None:
         for path in sorted(folder.iterdir()):
             if path.suffix.lower() in SUFFIXES:
                 found.pictures[f"{name}/{path.name}"] = Source(path)
+            else:
+                found.strange.append(f"{name}/{path.name}")
 
 
 def find_packed(shard: Path, prefix: str, found: Found) -> None:

@@ -22,12 +22,13 @@ from torch.distributed.elastic.rendezvous import (
 from torch.distributed.elastic.rendezvous.static_tcp_rendezvous import StaticTCPRendezvous
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from trainer import failure
+from trainer import failure, hosts, world
 from trainer.config import Config
 from trainer.errors import TrainingError
 from trainer.places import Place, wait_for_names
 
 BACKEND = "kennel-loopback"
+COMMAND = ("-u", "-m", "trainer.worker")
 GRACE = 55  # seconds from SIGTERM to SIGKILL, for the checkpoint; SageMaker gives 120
 MEETING = 900  # seconds that hosts wait for each other
 
@@ -74,16 +75,12 @@ def run_workers(config: Config, place: Place) -> bool:
     with tempfile.TemporaryDirectory(prefix="kennel-run-") as folder:
         os.environ[failure.RUN] = folder
         try:
-            elastic_launch(agent_of(config, place, processes), sys.executable)(
-                "-u", "-m", "trainer.worker"
-            )
+            elastic_launch(agent_of(config, place, processes), sys.executable)(*COMMAND)
         except ChildFailedError as error:
-            raise TrainingError(reason(error, processes, Path(folder))) from error
+            why = reason(error, processes, Path(folder))
+            raise TrainingError(hosts.lost(place, why)) from error
         except RendezvousError as error:
-            raise TrainingError(
-                f"the hosts {', '.join(place.hosts)} did not all meet at {place.hosts[0]}, port "
-                f"{place.port}, or lost it: start those that are gone ({error})"
-            ) from error
+            raise TrainingError(hosts.why_apart(place, error)) from error
         except SignalException as error:
             if error.sigval != signal.SIGTERM:
                 raise KeyboardInterrupt from error
@@ -108,11 +105,14 @@ def agent_of(config: Config, place: Place, processes: int) -> LaunchConfig:
     # Torch's shared store says where it is in the first round only: a host that comes back after
     # its death would ask for that in a later one and never hear it.
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
+    os.environ[world.HOST] = place.hosts[place.index]
+    rendezvous_handler_registry.register(hosts.BACKEND, hosts.meet)
+    meeting = {"is_host": place.index == 0, "join_timeout": MEETING, "read_timeout": MEETING}
     return LaunchConfig(
         **common,
-        rdzv_backend="c10d",
+        rdzv_backend=hosts.BACKEND,
         rdzv_endpoint=f"{place.hosts[0]}:{place.port}",
-        rdzv_configs={"is_host": place.index == 0, "timeout": MEETING, "read_timeout": MEETING},
+        rdzv_configs=meeting,
         local_addr=place.hosts[place.index],
     )
 

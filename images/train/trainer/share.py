@@ -23,9 +23,11 @@ from torch import Tensor
 
 from trainer import data
 from trainer.errors import TrainingError
-from trainer.journal import report
+from trainer.journal import report, warn
 from trainer.pictures import Kept, Pictures, Streamed, machine_memory
 from trainer.world import World
+
+SHOWN = 5  # of the files that are left out
 
 
 @dataclass(frozen=True)
@@ -117,24 +119,39 @@ def open_library(
     """Learn what all machines have, refuse a set that spoils training, and say whether the pictures
     fit in memory."""
     speaks = world.local_rank == 0
-    said = [list(found.pictures), sorted(set(found.folders))] if speaks else [[], []]
-    heard = world.gather([world.node, *said, found.promised])
-    by_node = {node: (names, folders) for node, names, folders, _ in heard if names or folders}
+    said = [list(found.pictures), sorted(set(found.folders)), found.strange] if speaks else None
+    heard = world.gather([world.node, world.host, said, found.promised])
     nodes: dict[int, list[int]] = {}
-    for rank, (node, _, _, _) in enumerate(heard):
+    for rank, (node, *_) in enumerate(heard):
         nodes.setdefault(node, []).append(rank)
+    by_node = {node: (host, *each) for node, host, each, _ in heard if each}
     holders: dict[str, list[int]] = {}
-    for node, (names, _) in sorted(by_node.items()):
+    for node, (_, names, _, _) in sorted(by_node.items()):
         for name in names:
             holders.setdefault(name, []).extend(nodes[node])
-    folders = {folder for _, each in by_node.values() for folder in each}
+    tell(world, by_node)
+    folders = {folder for _, _, each, _ in by_node.values() for folder in each}
     dataset = data.survey(set(holders), folders, where)
-    promised = {split: count for _, _, _, each in heard for split, count in each.items()}
+    promised = {split: count for *_, each in heard for split, count in each.items()}
     data.keep_promise(promised, dataset, where)
     streams = too_large(len(holders), resize, most_memory, world)
     if streams:
         check_all_can_read(holders, world)
     return Library(world, resize, dataset, found, holders, streams)
+
+
+def tell(world: World, by_node: dict[int, tuple[str, list[str], list[str], list[str]]]) -> None:
+    """What is no fault, but may not be meant."""
+    if world.rank:
+        return
+    for host, names, _, _ in by_node.values():
+        if not names:
+            warn(f"host {host} got no pictures, the others share theirs with it: it has its part")
+    strange = sorted({name for *_, each in by_node.values() for name in each})
+    if strange:
+        kinds = ", ".join(sorted(data.SUFFIXES))
+        few = ", ".join(strange[:SHOWN]) + (", ..." if len(strange) > SHOWN else "")
+        warn(f"{len(strange)} files in class folders are no pictures ({kinds}), left out: {few}")
 
 
 def too_large(pictures: int, resize: int, most: float, world: World) -> bool:

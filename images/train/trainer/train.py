@@ -24,7 +24,7 @@ from trainer.errors import TrainingError
 from trainer.job import Job, prepare
 from trainer.journal import report
 from trainer.state import State
-from trainer.world import Ballot, Interruption, World
+from trainer.world import RESULT, Ballot, Interruption, World
 
 ROOM = 1 << 20  # bytes; with less, a disk is full
 
@@ -43,6 +43,7 @@ def run(config: Config) -> None:
     if stopped:
         failure.mark_stopped()
     else:
+        world.wait(RESULT)
         world.together(lambda: conclude(job, state))
     world.leave()
 

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,11 @@ Result = TypeVar("Result")
 # To connect, once all are started. Of a restart's connections gloo sometimes loses one and waits
 # for ever; then the launcher starts all once more.
 CONNECTING = timedelta(seconds=90)
-PATIENCE = timedelta(hours=2)  # a dead peer is noticed at once; this is for one that hangs
+# A peer that dies is noticed at once. These are for one that hangs, or whose network is gone: no
+# process is behind the others for so long, but for the first one, which makes the result alone.
+PATIENCE = timedelta(minutes=30)
+RESULT = timedelta(days=1)
+HOST = "KENNEL_HOST"  # the variable in which a launcher tells its processes where they are
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class World:
     local_rank: int
     local_size: int
     node: int
+    host: str = "localhost"
 
     @classmethod
     def join(cls) -> Self:
@@ -45,6 +51,7 @@ class World:
             local_rank=variables["LOCAL_RANK"],
             local_size=int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
             node=variables["GROUP_RANK"],
+            host=os.environ.get(HOST) or socket.gethostname(),
         )
 
     @property
@@ -96,6 +103,10 @@ class World:
         """Give every process the values that `source` has; in a fixed order of names."""
         for name in sorted(tensors):
             dist.broadcast(tensors[name], source)
+
+    def wait(self, most: timedelta) -> None:
+        """How long the others may make one wait from now on."""
+        dist.set_timeout(most)
 
     def leave(self) -> None:
         dist.destroy_process_group()

@@ -13,16 +13,17 @@ import psutil
 import pytest
 
 PATIENCE = 240  # seconds, for a machine that is busy with all the other tests
+MAIN = "import sys; from trainer.__main__ import main; sys.exit(main())"
 
 
 class Run:
-    """A real `python -m trainer train` with its log in a file."""
+    """A real `python -m trainer train` with its log in a file, and before it a change to it."""
 
-    def __init__(self, root: Path, **environment: str) -> None:
+    def __init__(self, root: Path, change: str = "pass", **environment: str) -> None:
         self.root, self.log = root, root / f"log-{time.monotonic_ns()}"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "trainer", "train"],
+                [sys.executable, "-c", f"{change}\n{MAIN}", "train"],
                 env={**os.environ, "KENNEL_ML_ROOT": str(root)} | environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -63,8 +64,8 @@ def start() -> Iterator[Start]:
     """A factory of runs; they are gone after the test."""
     runs: list[Run] = []
 
-    def one(root: Path, **environment: str) -> Run:
-        runs.append(Run(root, **environment))
+    def one(root: Path, change: str = "pass", **environment: str) -> Run:
+        runs.append(Run(root, change, **environment))
         return runs[-1]
 
     yield one

@@ -12,6 +12,7 @@ from tests.contract.trainer.conftest import Start
 
 MlRoot = Callable[..., Path]
 HOSTS = ("127.0.0.1", "127.0.0.2")
+FOR_LONG = {"epochs": "1000", "restarts": "1"}
 
 
 @pytest.fixture
@@ -34,14 +35,22 @@ def fleet(ml_root: MlRoot) -> list[tuple[Path, dict[str, str]]]:
 
 
 def test_where_the_files_lie_changes_nothing_even_with_a_host_that_has_none(
-    fleet: list[tuple[Path, dict[str, str]]], start: Start, trained: Path
+    fleet: list[tuple[Path, dict[str, str]]], start: Start, trained: Path, pictures: Path
 ) -> None:
-    """ShardedByS3Key can leave a host without any object: the others share theirs with it."""
+    """ShardedByS3Key can leave a host without any object: the others share theirs with it. Here
+    the splits are channels of their own, in mode FastFile."""
     (empty, _), (full, _) = fleet
-    (empty / "input/data/training").unlink()
+    inputs = {"TrainingInputMode": "FastFile", "S3DistributionType": "ShardedByS3Key"}
+    for root, _ in fleet:
+        (root / "input/data/training").unlink()
+        path = root / "input/config/inputdataconfig.json"
+        path.write_text(json.dumps(dict.fromkeys(("train", "valid", "test"), inputs)))
+    for split in ("train", "valid", "test"):
+        (full / "input/data" / split).symlink_to(pictures / split)
     runs = [start(root, **variables) for root, variables in fleet]
     for run in runs:
         assert run.end() == 0, run.text()
+    assert "host 127.0.0.1 got no pictures" in runs[0].text()
     assert not (full / "model").exists()  # the first host writes the result
     manifest = json.loads((empty / "model/manifest.json").read_text())
     # The same bits as two processes of one machine come to.
@@ -69,14 +78,25 @@ def test_a_fault_of_one_host_is_told_by_all(
         assert f"{victim.name} cannot be read" in (run.root / "output/failure").read_text()
 
 
-def test_when_a_host_dies_the_other_ends_with_a_reason(
-    fleet: list[tuple[Path, dict[str, str]]], start: Start
+@pytest.mark.parametrize(
+    ("dies", "message"),
+    [
+        (1, "there is no sign of host 127.0.0.2: start all hosts again"),
+        (0, "host 127.0.0.1, where all hosts meet at port {port}, is gone or out of reach"),
+    ],
+)
+def test_when_a_host_dies_for_good_the_other_ends_and_names_it(
+    fleet: list[tuple[Path, dict[str, str]]], start: Start, dies: int, message: str
 ) -> None:
     for root, _ in fleet:
         path = root / "input/config/hyperparameters.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"epochs": "1000"}))
-    first, second = (start(root, **variables) for root, variables in fleet)
-    first.until("event=epoch epoch=1 ")
-    second.kill()
-    assert first.end() == 1, first.text()
-    assert (first.root / "output/failure").read_text()
+        path.write_text(json.dumps(json.loads(path.read_text()) | FOR_LONG))
+    soon = "from trainer import launch; launch.MEETING = 20"
+    runs = [start(root, soon, **variables) for root, variables in fleet]
+    runs[0].until("event=epoch epoch=1 ")
+    runs[dies].kill()
+    left = runs[1 - dies]
+    assert left.end() == 1, left.text()
+    reason = (left.root / "output/failure").read_text()
+    assert message.format(port=fleet[0][1]["KENNEL_PORT"]) in reason
+    assert "the run goes on from its last checkpoint" in reason

@@ -29,7 +29,7 @@ def test_the_head_learns_on_features_and_leaves_the_backbone_as_it_was(ml_root: 
         "rate": "0.05",
         "weights": "channel",
     }
-    root = ml_root(**settings, balance="true", quantise="false")
+    root = ml_root(**settings, balance="true")
     (root / "input/data/pretrained").mkdir()
     save_file(start, root / "input/data/pretrained/start.safetensors")
     run = run_trainer(root, "train")
@@ -50,7 +50,7 @@ def test_early_stopping_ends_with_the_best_weights_of_an_averaged_accumulated_ru
     ml_root: MlRoot,
 ) -> None:
     settings = {"epochs": "30", "patience": "1", "ema": "0.9", "accumulate": "2", "rate": "1e-7"}
-    root = ml_root(**settings, layer_decay="0.8", precision="bf16", processes="1", quantise="false")
+    root = ml_root(**settings, layer_decay="0.8", precision="bf16", processes="1")
     run = run_trainer(root, "train")
     assert run.returncode == 0, run.stderr
     accuracies = [event["valid_accuracy"] for event in events(root, "epoch")]

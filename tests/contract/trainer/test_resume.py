@@ -23,7 +23,6 @@ SAVING = {
     "epochs": "3",
     "ema": "0.9",
     "architecture": "mobilenet_v3_small",
-    "quantise": "false",  # it costs more than the training, and follows from the weights
 }
 
 
@@ -127,7 +126,7 @@ def test_sigterm_in_a_long_validation_is_heard_too(ml_root: MlRoot) -> None:
 @pytest.fixture(scope="module")
 def saved(ml_root: MlRoot) -> Path:
     """A finished run with two checkpoints."""
-    root = ml_root(epochs="1", save_steps="1", quantise="false")
+    root = ml_root(epochs="1", save_steps="1")
     assert run_trainer(root, "train").returncode == 0
     return root
 

@@ -12,7 +12,7 @@ from tests.contract.trainer.conftest import Start
 
 MlRoot = Callable[..., Path]
 CHANGES = {"crop": "0.4", "colour": "0.3", "erase": "0.3", "mixup": "0.2", "cutmix": "1.0"}
-SETTINGS = CHANGES | {"epochs": "3", "save_steps": "2", "quantise": "false"}
+SETTINGS = CHANGES | {"epochs": "3", "save_steps": "2"}
 
 
 def result(root: Path) -> dict[str, object]:

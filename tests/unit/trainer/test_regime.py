@@ -1,8 +1,14 @@
 """Memory or streaming: decided from the set and the machine, and refused where it cannot be."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import pytest
 
 from trainer.errors import TrainingError
+
+if TYPE_CHECKING:
+    from trainer.world import World
 
 
 def test_a_set_larger_than_its_share_of_memory_is_streamed(
@@ -27,3 +33,22 @@ def test_a_host_that_cannot_read_what_is_to_be_streamed_is_told_what_to_change()
     share.check_all_can_read({"train/a/1.jpg": [0, 1]}, world)
     with pytest.raises(TrainingError, match=r"only some hosts have train/a/2\.jpg: give every"):
         share.check_all_can_read({"train/a/1.jpg": [0, 1], "train/a/2.jpg": [1]}, world)
+
+
+def test_what_may_not_be_meant_is_told(
+    alone: "World", tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files that are no pictures by their names; a host without pictures."""
+    from trainer import data, share
+
+    for split in data.SPLITS:
+        for name in ("a/1.jpg", "b/1.jpg", "b/.DS_Store", "b/notes.txt"):
+            path = tmp_path / "training" / split / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    share.open_library(alone, data.find(tmp_path), 32, 0.5, tmp_path)
+    said = capsys.readouterr().out
+    assert "6 files in class folders are no pictures (.jpeg, .jpg, .png, .webp), left out: " in said
+    assert "test/b/.DS_Store, test/b/notes.txt, train/b/.DS_Store" in said
+    share.tell(alone, {0: ("algo-1", ["train/a/1.jpg"], [], []), 1: ("algo-2", [], [], [])})
+    assert "host algo-2 got no pictures" in capsys.readouterr().out
