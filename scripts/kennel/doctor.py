@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -204,6 +205,10 @@ def limits(platform_: Outputs | None, service: Outputs | None, region: str) -> I
         told(each.about, lambda each=each: quota(each, region), WARNING)  # type: ignore[misc]
         for each in kinds
     )
+    fleet: dict[str, Any] = platform_.get("fleet") or {} if platform_ else {}
+    kind, nodes = fleet.get("instance_type") or quotas.FLEET, int(fleet.get("max_count") or 1)
+    for about, spot in (("ec2", False), ("ec2 spot", True)):
+        yield told(about, partial(of_fleet, kind, nodes, region, spot=spot), WARNING)
 
 
 def serving_type(service: Outputs | None, region: str) -> str:
@@ -219,6 +224,10 @@ def serving_type(service: Outputs | None, region: str) -> str:
         return str(config["ProductionVariants"][0]["InstanceType"])
     except (BotoCoreError, ClientError, KeyError, UserError):
         return quotas.SERVING
+
+
+def of_fleet(kind: str, nodes: int, region: str, *, spot: bool) -> Finding:
+    return quota(quotas.of_fleet(kind, nodes, region, spot=spot), region)
 
 
 def quota(wanted: quotas.Wanted, region: str) -> Finding:

@@ -1,5 +1,6 @@
 """The quotas of an account that a stack like ours runs into, and how to have one raised."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -8,9 +9,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from kennel import aws
+from kennel.errors import UserError
 
 SERVING = "ml.c6i.xlarge"  # what terraform/modules/endpoint takes unless told otherwise
 TRAINING = "ml.g5.xlarge"
+FLEET = "g5.xlarge"
 
 
 @dataclass(frozen=True)
@@ -23,21 +26,44 @@ class Wanted:
 
 
 LAMBDA = Wanted("lambda", "lambda", "Concurrent executions", 120, "L-B99A9384")
-EC2 = (
-    Wanted("ec2", "ec2", "Running On-Demand G and VT instances (vCPU)", 4, "L-DB2E81BA"),
-    Wanted("ec2 spot", "ec2", "All G and VT Spot Instance Requests (vCPU)", 4, "L-3819A6DF"),
-)
+# EC2 counts vCPUs by families of types; their codes on demand and on Spot.
+FAMILIES = {
+    "G and VT": ({"g", "gr", "vt"}, "L-DB2E81BA", "L-3819A6DF"),
+    "P": ({"p"}, "L-417A185B", "L-7212CCBC"),
+    "Standard (A, C, D, H, I, M, R, T, Z)": (
+        {"a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"}, "L-1216C47A", "L-34B43A08",
+    ),
+}  # fmt: skip
+SPENT = ("MaxSpotInstanceCountExceeded", "VcpuLimitExceeded")  # RunInstances' words for it
 
 
 def needed(job: Mapping[str, Any], serving: str) -> list[Wanted]:
-    """What one release and one training job of the stack need; a deployment has both fleets up."""
+    """What one release and one training job of the stack need; a deployment has blue and green up."""
     training, count = job.get("instance_type") or TRAINING, float(job.get("instance_count") or 1)
-    kinds = [
+    return [
         Wanted("endpoint", "sagemaker", f"{serving} for endpoint usage", 2),
         Wanted("training", "sagemaker", f"{training} for training job usage", count),
         Wanted("spot training", "sagemaker", f"{training} for spot training job usage", count),
     ]
-    return [*kinds, *EC2]
+
+
+def of_fleet(kind: str, nodes: int, region: str, *, spot: bool) -> Wanted:
+    """What a run of so many machines of a type needs."""
+    letters = re.match("[a-z]*", kind)
+    for name, (members, demand, spare) in FAMILIES.items():
+        if letters and letters[0] in members:
+            least = float(nodes * vcpus(kind, region))
+            if spot:
+                return Wanted("ec2 spot", "ec2", f"All {name} Spot Requests (vCPU)", least, spare)
+            what = f"Running On-Demand {name} instances (vCPU)"
+            return Wanted("ec2", "ec2", what, least, demand)
+    raise UserError(f"{kind}: EC2 counts it under a quota of its own: look in Service Quotas")
+
+
+@cache
+def vcpus(kind: str, region: str) -> int:
+    found = aws.client("ec2", region).describe_instance_types(InstanceTypes=[kind])
+    return int(found["InstanceTypes"][0]["VCpuInfo"]["DefaultVCpus"])
 
 
 def value(wanted: Wanted, region: str) -> tuple[str, float] | None:

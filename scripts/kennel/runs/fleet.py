@@ -21,9 +21,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 
-from kennel import aws, s3
+from kennel import aws, quotas, s3
 from kennel.errors import UserError
 from kennel.outputs import Outputs
 from kennel.runs import results
@@ -164,7 +165,10 @@ def started(
     asked = request(fleet, call, order)
     nodes = Nodes(call, int(asked["MaxCount"]))
     try:
-        answer = launched(ec2, asked, nodes)
+        try:
+            answer = launched(ec2, asked, nodes)
+        except ClientError as error:
+            raise of_quota(error, asked, fleet, platform.region) or error from None
         run = FleetRun(answer["ReservationId"], platform)
         run._record = record_of(answer, settings, order)
         if resume:
@@ -204,6 +208,20 @@ def request(fleet: Mapping[str, Any], call: str, order: Order) -> dict[str, Any]
             },
         }
     return asked
+
+
+def of_quota(
+    error: ClientError, asked: Mapping[str, Any], fleet: Mapping[str, Any], region: str
+) -> UserError | None:
+    """AWS does not say which of its quotas it is."""
+    kind, spot = asked.get("InstanceType") or fleet.get("instance_type"), "InstanceMarketOptions"
+    if not kind or error.response["Error"]["Code"] not in quotas.SPENT:
+        return None
+    wanted = quotas.of_fleet(kind, asked["MaxCount"], region, spot=spot in asked)
+    needed = f"{asked['MaxCount']} x {kind} count {wanted.least:g} in the quota {wanted.name}"
+    return UserError(
+        f"{aws.explain(error)}; {needed}: {quotas.request(wanted, wanted.code, region)}"
+    )
 
 
 def record_of(

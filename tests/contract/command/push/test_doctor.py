@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.command.push.conftest import Kennel
 
+VCPUS = 8.0  # of each family
 QUOTAS = {
     "ml.c6i.xlarge for endpoint usage": ("L-AAAA", 4.0),
     "ml.g5.xlarge for training job usage": ("L-BBBB", 1.0),
@@ -27,7 +28,7 @@ def service_quotas() -> Iterator[str]:
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
             if self.headers["x-amz-target"].endswith("GetServiceQuota"):
-                quota = {"QuotaCode": asked["QuotaCode"], "QuotaName": "", "Value": 8.0}
+                quota = {"QuotaCode": asked["QuotaCode"], "QuotaName": "", "Value": VCPUS}
                 self.answer({"Quota": quota})
                 return
             rows = [
