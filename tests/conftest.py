@@ -91,6 +91,7 @@ SMALL = {
     "epochs": "2",
     "batch": "12",
     "processes": "2",
+    "quantise": "false",  # it costs more than the training, and follows from the weights
 }
 
 
@@ -108,7 +109,7 @@ def run_trainer(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 @pytest.fixture(scope="session")
 def trained(ml_root: Callable[..., Path]) -> Path:
     """The folder of a finished run of two processes; its model is in `model`."""
-    root = ml_root()
+    root = ml_root(quantise="true")
     run = run_trainer(root, "train")
     assert run.returncode == 0, run.stderr
     (root / "train.log").write_text(run.stdout)

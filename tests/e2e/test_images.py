@@ -58,7 +58,9 @@ def test_training_and_serving_in_containers_without_network(
     """`docker run IMAGE train`, then `docker run IMAGE serve` on what came out of it."""
     ml = tmp_path / "ml"
     (ml / "input/config").mkdir(parents=True)
-    (ml / "input/config/hyperparameters.json").write_text(json.dumps(SMALL | {"epochs": "1"}))
+    (ml / "input/config/hyperparameters.json").write_text(
+        json.dumps(SMALL | {"epochs": "1", "quantise": "true"})
+    )
     shutil.copytree(pictures, ml / "input/data/training")
     run = subprocess.run(
         [

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 HOSTS = ("algo-1", "algo-2")
 PATIENCE = 300  # seconds, for a machine that is busy with other things
 DEADLINE = 60  # seconds from SIGTERM to the end
-SETTINGS = {"processes": "1", "epochs": "12", "save_steps": "4", "quantise": "false"}
+SETTINGS = {"processes": "1", "epochs": "12", "save_steps": "4"}
 INPUTS = {"training": {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}}
 
 

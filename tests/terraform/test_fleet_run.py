@@ -138,7 +138,7 @@ def keys(s3: Any, prefix: str) -> list[str]:
 def test_a_killed_run_goes_on_from_s3(s3: Any, boot: Boot, pictures: Path, tmp_path: Path) -> None:
     for path in filter(Path.is_file, pictures.rglob("*")):
         s3.upload_file(str(path), "kennel-data", f"dogs/{path.relative_to(pictures)}")
-    settings = SMALL | {"processes": "1", "epochs": "16", "save_steps": "4", "quantise": "false"}
+    settings = SMALL | {"processes": "1", "epochs": "16", "save_steps": "4"}
     for run in ("r-1", "r-2"):
         key = f"fleet/{run}/hyperparameters.json"
         s3.put_object(Bucket="kennel-models", Key=key, Body=json.dumps(settings))

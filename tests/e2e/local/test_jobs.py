@@ -15,7 +15,7 @@ from tests.contract.local.workload import ROLE, Jobs, wait_until
 from tests.e2e.test_images import build
 
 pytestmark = pytest.mark.slow
-QUICK = SMALL | {"processes": "1", "quantise": "false"}
+QUICK = SMALL | {"processes": "1"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # jobs side by side on few cores would wait for each other
 METRICS = [
     {"Name": "valid:accuracy", "Regex": r"valid_accuracy=([0-9.]+)"},
