@@ -116,12 +116,6 @@ def test_the_server_has_the_walls_of_its_instance(
         assert error in done.stderr
 
 
-def test_a_second_up_keeps_everything(engine: Engine, life: Life, server: dict[str, Any]) -> None:
-    life.kennel("up")
-    assert engine("inspect", "--format", "{{.State.Running}}", server["Id"]) == "true"
-    assert not life.stack.changes("service")
-
-
 def test_down_leaves_no_container(engine: Engine, life: Life, server: dict[str, Any]) -> None:
     label = server["Config"]["Labels"]["kennel.local"]
     life.kennel("down")
