@@ -8,7 +8,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from trainer import channels, frozen, model, pace, paths, pretrained, recipe, share, views
+from trainer import (
+    channels,
+    checkpoint,
+    frozen,
+    model,
+    pace,
+    paths,
+    pretrained,
+    recipe,
+    share,
+    views,
+)
 from trainer.config import Config
 from trainer.journal import report, since
 from trainer.world import World
@@ -59,6 +70,10 @@ def prepare(config: Config, world: World) -> Job:
     whole = whole.to(world.device).to(memory_format=torch.channels_last)
 
     began = time.monotonic()
+    # A run that has made steps has looked at all of them before.
+    if library.streams and not any(world.gather(checkpoint.newest_first(paths.CHECKPOINTS) != [])):
+        world.together(library.look_over)
+        report(world, event="checked", pictures=len(library.holders), seconds=since(began))
     train = library.load("train", owner=lambda number: number % world.size)
     valid = library.load("valid", owner=lambda number: number % world.size)
     test = library.load("test", owner=lambda _: 0)

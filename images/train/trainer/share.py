@@ -87,12 +87,23 @@ class Library:
             list(pool.map(one, range(len(names))))
         return pictures
 
-    def one(self, name: str) -> Tensor:
+    def one(self, name: str, resize: int = 0) -> Tensor:
         source = self.found.pictures[name]
         content = source.read()
         self.digests[name] = hashlib.sha256(content).hexdigest()
         where = source.path if source.size < 0 else f"{source.path}: {name}"
-        return torch.from_numpy(data.decode(content, self.resize, str(where)).copy())
+        return torch.from_numpy(data.decode(content, resize or self.resize, str(where)).copy())
+
+    def look_over(self) -> None:
+        """Each process decodes its part once, as small as can be: a picture that cannot be read is
+        to end the job before its first step, not in one of the last."""
+        with ThreadPoolExecutor(self.threads) as pool:
+            list(pool.map(lambda name: self.one(name, resize=1), self.part))
+
+    @property
+    def part(self) -> list[str]:
+        """What this process answers for of a set that all can read."""
+        return sorted(self.holders)[self.world.rank :: self.world.size]
 
     def fingerprint(self) -> str:
         if self.streams:
@@ -104,13 +115,12 @@ class Library:
 
     def hash_the_rest(self) -> None:
         """A resumed run has not seen all of its share."""
-        names = sorted(self.holders)[self.world.rank :: self.world.size]
 
         def one(name: str) -> None:
             self.digests[name] = hashlib.sha256(self.found.pictures[name].read()).hexdigest()
 
         with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(one, (name for name in names if name not in self.digests)))
+            list(pool.map(one, (name for name in self.part if name not in self.digests)))
 
 
 def open_library(
