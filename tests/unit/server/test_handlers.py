@@ -71,7 +71,7 @@ def test_batches_and_examples_of_ours_go_with_the_functions_that_they_belong_to(
 
 @pytest.mark.parametrize("queues", [True, False])
 def test_only_our_own_predicting_on_an_engine_that_queues_is_called_ahead(
-    load: Load, monkeypatch: pytest.MonkeyPatch, queues: bool
+    load: Load, monkeypatch: pytest.MonkeyPatch, *, queues: bool
 ) -> None:
     monkeypatch.setattr(Classifier, "default_model_fn", lambda *_: "engine")
     monkeypatch.setattr(Classifier, "queues", queues)
