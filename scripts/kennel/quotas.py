@@ -38,7 +38,7 @@ SPENT = ("MaxSpotInstanceCountExceeded", "VcpuLimitExceeded")  # RunInstances' w
 
 
 def needed(job: Mapping[str, Any], serving: str) -> list[Wanted]:
-    """What one release and one training job of the stack need; a deployment has blue and green up."""
+    """What one release and one training job of the stack need; an update runs two fleets."""
     training, count = job.get("instance_type") or TRAINING, float(job.get("instance_count") or 1)
     return [
         Wanted("endpoint", "sagemaker", f"{serving} for endpoint usage", 2),

@@ -5,14 +5,15 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import product
+from math import nan
 from pathlib import Path
 from typing import Any
 
-from kennel.errors import UserError
 from kennel.runs import here
 from kennel.runs.run import RESULTS
-from kennel.search.kept import Kept
+from kennel.search.kept import Kept, earlier
 from kennel.search.ranges import OBJECTIVE, Plan, Range
 from kennel.search.trials import Trial
 
@@ -65,6 +66,9 @@ def search(
 
 def prepare(optuna: Any, study: Any, plan: Plan, kept: Kept) -> int:
     """Tell the study what was tried before, and what it has to try; how many trials are left."""
+    for name in plan.warm_start:
+        for each in filter(partial(within, plan), earlier(name)):
+            study.add_trial(remembered(optuna, plan, each))
     for each in kept.ended:
         study.add_trial(remembered(optuna, plan, each))
     for name, values in kept.begun.items():
@@ -76,6 +80,25 @@ def prepare(optuna: Any, study: Any, plan: Plan, kept: Kept) -> int:
     for values in new:  # Optuna's own grid may try one twice when trials run in parallel
         study.enqueue_trial(values)
     return len(new) + len(kept.begun)
+
+
+def within(plan: Plan, trial: Trial) -> bool:
+    """An earlier search may have had other ranges: only what this one could draw tells it much."""
+    for each in plan.ranges:
+        value = trial.values.get(each.name)
+        if value is None or (each.values and value not in each.values):
+            return False
+        if not each.values and not each.low <= number(value) <= each.high:
+            return False
+    return True
+
+
+def number(text: str) -> float:
+    """NaN, which is within nothing, for what was a choice then."""
+    try:
+        return float(text)
+    except ValueError:
+        return nan
 
 
 def remembered(optuna: Any, plan: Plan, trial: Trial) -> Any:
@@ -149,7 +172,7 @@ def distribution(optuna: Any, each: Range) -> Any:
 def typed(plan: Plan, values: Mapping[str, str]) -> dict[str, Any]:
     """What `drawn` has made a text of."""
     kinds = {e.name: str if e.values else int if e.whole else float for e in plan.ranges}
-    return {name: kinds[name](value) for name, value in values.items()}
+    return {name: kind(values[name]) for name, kind in kinds.items()}
 
 
 def trials_of(plan: Plan) -> int:
@@ -178,7 +201,5 @@ def pruner(optuna: Any, plan: Plan) -> Any:
 
 
 def check(plan: Plan) -> None:
-    if plan.warm_start:
-        raise UserError(
-            "warm_start needs tuning jobs of SageMaker: leave it out with --where local"
-        )
+    for name in plan.warm_start:
+        earlier(name)

@@ -2,17 +2,20 @@
 
 import hashlib
 import json
+import secrets
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from kennel.errors import UserError
 from kennel.runs.run import RESULTS
 from kennel.search.ranges import Plan
 from kennel.search.trials import Trial
 
 FILE = "search.json"
+ENDED = "trials.json"  # of a search that has ended, for later ones to learn from
 
 
 class Kept:
@@ -41,7 +44,7 @@ class Kept:
 
     def finish(self) -> None:
         """Asked for once more, the search is a new one."""
-        self.path.unlink(missing_ok=True)
+        self.path.replace(self.path.with_name(ENDED))
 
     def _write(self) -> None:
         content = {
@@ -53,6 +56,18 @@ class Kept:
         new = self.path.with_suffix(".new")
         new.write_text(json.dumps(content, indent=1))
         new.replace(self.path)
+
+
+def earlier(name: str) -> list[Trial]:
+    """The trials of another search on this machine, whether it has ended or was interrupted."""
+    for file in (ENDED, FILE):
+        path = RESULTS / name / file
+        if path.exists():
+            return [Trial(**each) for each in json.loads(path.read_text())["ended"]]
+    raise UserError(
+        f"warm_start: there is no search {name} in {RESULTS}; with --where local it names earlier "
+        "searches on this machine, by the folder of their tuning.html"
+    )
 
 
 def of(data: Path, plan: Plan) -> Kept:
@@ -71,4 +86,5 @@ def of(data: Path, plan: Plan) -> Kept:
                 if (RESULTS / name / "run.json").exists()
             }
             return found
-    return Kept(f"local-tune-{time.strftime('%m%d-%H%M%S', time.gmtime())}", asked)
+    stamp = time.strftime("%m%d-%H%M%S", time.gmtime())
+    return Kept(f"local-tune-{stamp}-{secrets.token_hex(1)}", asked)

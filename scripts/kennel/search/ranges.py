@@ -12,7 +12,7 @@ ranges:
 fixed:
   architecture: resnet18
   epochs: 20
-warm_start: []              # names of tuning jobs to learn from
+warm_start: []              # names of tuning jobs, or of searches on this machine, to learn from
 """
 
 from collections.abc import Mapping
