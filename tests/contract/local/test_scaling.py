@@ -132,3 +132,34 @@ def test_metrics_that_are_not_measured_cannot_be_tracked(aws: Aws) -> None:
                 "CustomizedMetricSpecification": custom,
             },
         )
+
+
+ALARM = {
+    "AlarmName": "odd",
+    "Namespace": "AWS/SageMaker",
+    "MetricName": "Invocation5XXErrors",
+    "ComparisonOperator": "GreaterThanThreshold",
+    "EvaluationPeriods": 1,
+    "Period": 60,
+    "Statistic": "Average",
+    "Threshold": 0.05,
+}
+BAND = "LessThanLowerOrGreaterThanUpperThreshold"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"ComparisonOperator": BAND, "ThresholdMetricId": "band"}, "anomaly detection .*Upper"),
+        ({"Threshold": None}, "Threshold must be given"),
+        ({"Period": None}, "Period must be given"),
+        ({"Statistic": None}, "Statistic must be given"),
+        ({"Statistic": None, "ExtendedStatistic": "tm90"}, "not have the statistic 'tm90'"),
+    ],
+)
+def test_an_alarm_that_cannot_be_judged_is_refused(
+    aws: Aws, change: dict[str, Any], what: str
+) -> None:
+    asked = {name: value for name, value in (ALARM | change).items() if value is not None}
+    with pytest.raises(ClientError, match=f"ValidationError.*{what}"):
+        aws.client("cloudwatch").put_metric_alarm(**asked)

@@ -190,3 +190,19 @@ def test_steps_and_tracking_together_give_the_larger(account: Account) -> None:
     )
     account.pass_minutes(3, InvocationsPerInstance=50)  # tracking would have 5
     assert account.count == 9
+
+
+def test_an_alarm_on_an_expression_is_left_as_it_is_and_keeps_no_other_from_ringing(
+    account: Account,
+) -> None:
+    backend = cloudwatch_backends[account.house.account]["eu-west-1"]
+    usual = {"comparison_operator": "GreaterThanThreshold", "evaluation_periods": 1, "threshold": 1}
+    usual |= {"description": "", "dimensions": [], "alarm_actions": []}
+    nothing = dict.fromkeys(("namespace", "metric_name", "period", "statistic"))
+    backend.put_metric_alarm(name="sum", **nothing, **usual)
+    many = {"namespace": "AWS/SageMaker", "metric_name": "Invocations", "statistic": "Sum"}
+    backend.put_metric_alarm(name="many", period=60, **many, **usual)
+    account.pass_minutes(1, Invocations=5)
+    assert account.alarms.ringing(["sum", "many"]) == ["many"]
+    backend.set_alarm_state("sum", "because", "{}", "ALARM")
+    assert account.alarms.ringing(["sum", "many"]) == ["sum", "many"]

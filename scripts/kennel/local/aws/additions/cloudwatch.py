@@ -1,13 +1,18 @@
-"""CloudWatch for moto: the metrics of endpoints, as its clients ask for them."""
+"""CloudWatch for moto: the metrics of endpoints, as its clients ask for them, and alarms on them
+that can be judged; others are refused, each for what it asks."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
+from moto.cloudwatch.exceptions import ValidationError
 from moto.cloudwatch.models import MetricAggregatedDatum
+from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.common_models import CloudWatchMetricProvider
 
 from kennel.local.aws.house import House
-from kennel.local.aws.serving.alarms import NAMESPACE
-from kennel.local.aws.serving.measures import Measures, Series
+from kennel.local.aws.serving.alarms import COMPARISONS, NAMESPACE
+from kennel.local.aws.serving.measures import Measures, Series, statistic
 
 
 def install(house: House) -> None:
@@ -26,6 +31,33 @@ def install(house: House) -> None:
             ]
 
     measures.provider = EndpointMetrics  # kept: moto finds subclasses as long as they live
+
+    put = CloudWatchResponse.put_metric_alarm
+
+    def put_metric_alarm(self: CloudWatchResponse) -> Any:
+        check(self._get_param)
+        return put(self)
+
+    setattr(CloudWatchResponse, "put_metric_alarm", put_metric_alarm)  # noqa: B010
+
+
+def check(given: Callable[[str], Any]) -> None:
+    operator = given("ComparisonOperator")
+    if given("ThresholdMetricId") or (operator and operator not in COMPARISONS):
+        raise ValidationError(
+            f"The local AWS does not have anomaly detection (ThresholdMetricId, {operator})."
+        )
+    if given("Namespace") != NAMESPACE or not given("MetricName"):
+        return  # which is kept, and not judged
+    asked = given("Statistic") or given("ExtendedStatistic")
+    needed = {"Threshold": given("Threshold"), "Period": given("Period"), "Statistic": asked}
+    for name, value in needed.items():
+        if value is None:
+            raise ValidationError(f"{name} must be given for an alarm on a metric.")
+    try:
+        statistic(asked, [0.0])
+    except ValueError:
+        raise ValidationError(f"The local AWS does not have the statistic {asked!r}.") from None
 
 
 def datum(series: Series, values: list[float], at: float) -> MetricAggregatedDatum:

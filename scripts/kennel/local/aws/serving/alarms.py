@@ -37,15 +37,15 @@ class Alarms:
         return cloudwatch_backends[self._house.account][self._house.region]
 
     def ringing(self, names: Sequence[str]) -> list[str]:
-        """Those of these alarms that are in ALARM, judged now."""
+        """Those of these alarms that are in ALARM, judged now if they are on endpoints."""
         alarms = [self._backend.alarms[name] for name in names if name in self._backend.alarms]
-        for alarm in alarms:
+        for alarm in filter(on_endpoints, alarms):
             self._judge(alarm)
         return [alarm.name for alarm in alarms if alarm.state_value == "ALARM"]
 
     def judge(self) -> None:
         for alarm in list(self._backend.alarms.values()):
-            if alarm.namespace == NAMESPACE and alarm.metric_name:
+            if on_endpoints(alarm):
                 self._judge(alarm)
                 if alarm.state_value == "ALARM" and alarm.actions_enabled:
                     for listen in self.listeners:
@@ -96,6 +96,11 @@ class Alarms:
         if state != alarm.state_value:
             log.info("alarm %s: %s %s", alarm.name, state, values[:3])
             alarm.update_state(f"Threshold Crossed: {values}", "{}", state)
+
+
+def on_endpoints(alarm: Alarm) -> bool:
+    """Others, such as those on expressions, stay as SetAlarmState leaves them."""
+    return bool(alarm.namespace == NAMESPACE and alarm.metric_name)
 
 
 def calls(alarm: Alarm, arn: str) -> bool:
