@@ -48,13 +48,13 @@ def write(
     plain = {name: value.contiguous() for name, value in network.state_dict().items()}
     save_file(plain, folder / WEIGHTS)
     graphs = {"fp32": graph.serving(network, config.size)}
+    save(folder, "fp32", graphs["fp32"])  # before NNCF leaves its marks in it
     if config.quantise:
         rows = quantise.spread(len(train.pictures))
         squares = model.cut_middle(train.pictures[rows].numpy(), config.size)
         graphs["int8"] = quantise.quantised(graphs["fp32"], squares)
+        save(folder, "int8", graphs["int8"])
 
-    for precision, each in graphs.items():
-        openvino.save_model(each, folder / GRAPHS[precision], compress_to_fp16=False)
     judgements = measure.judge(
         {precision: folder / GRAPHS[precision] for precision in graphs},
         squares_of(test, config.size),
@@ -81,6 +81,10 @@ def write(
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     return Product(manifest, judgements)
+
+
+def save(folder: Path, precision: str, served: openvino.Model) -> None:
+    openvino.save_model(served, folder / GRAPHS[precision], compress_to_fp16=False)
 
 
 def squares_of(test: Share, size: int) -> Iterator[NDArray[np.uint8]]:

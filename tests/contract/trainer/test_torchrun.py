@@ -34,6 +34,7 @@ def test_two_nodes_under_torchrun_end_as_two_processes_of_one_launcher(
     assert [node.returncode for node in nodes] == [0, 0], logs
     (writer,) = [root for root in roots if (root / "model").exists()]
     mine, theirs = (
-        json.loads((root / "model/manifest.json").read_text()) for root in (writer, trained)
+        json.loads((root / "model/manifest.json").read_text())["files"]
+        for root in (writer, trained)
     )
-    assert mine["files"] == theirs["files"]
+    assert mine == {name: digest for name, digest in theirs.items() if "int8" not in name}
