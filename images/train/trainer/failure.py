@@ -50,6 +50,7 @@ def worker(action: Callable[[], None]) -> int:
             raise
         leave_word(f"reason-{attempt()}", f"{type(error).__name__}: {error}")
         return 1
+    paths.FAILURE.unlink(missing_ok=True)  # of a run before, under a launcher that leaves it
     return 0
 
 

@@ -77,8 +77,9 @@ def run_workers(config: Config, place: Place) -> bool:
         try:
             elastic_launch(agent_of(config, place, processes), sys.executable)(*COMMAND)
         except ChildFailedError as error:
-            why = reason(error, processes, Path(folder))
-            raise TrainingError(hosts.lost(place, why)) from error
+            why = hosts.lost(place, reason(error, processes, Path(folder)))
+            tried = f" (started again {config.restarts} times)" if config.restarts else ""
+            raise TrainingError(why + tried) from error
         except RendezvousError as error:
             raise TrainingError(hosts.why_apart(place, error)) from error
         except SignalException as error:

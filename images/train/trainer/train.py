@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer import artifact, examples, failure, model, pace, page, paths, recipe, views
+from trainer import artifact, examples, failure, journal, model, pace, page, paths, recipe, views
 from trainer.config import Config
 from trainer.errors import TrainingError
 from trainer.job import Job, prepare
@@ -37,6 +37,7 @@ def run(config: Config) -> None:
     rehearse(parallel, job)
     state = State(job.network, config, job.library.dataset.classes, world)
     state.resume()
+    journal.go_on(world, state.step, state.history)
 
     with interruption.noted():
         stopped = train(job, state, parallel, interruption)

@@ -49,13 +49,18 @@ def test_a_run_killed_at_any_step_resumes_to_the_same_bits(
     """All its processes at once, whatever was half written."""
     root = ml_root(**SAVING)
     run = start(root)
-    run.until(f"event=checkpoint step={random.choice([2, 4, 6, 8])} ")  # noqa: S311
-    time.sleep(random.uniform(0, 0.2))  # noqa: S311 - a moment nobody has chosen
+    step, pause = random.choice([2, 4, 6, 8]), random.uniform(0, 0.2)  # noqa: S311
+    print(f"killed {pause:.3f} s after step {step}")  # a moment that nobody has chosen
+    run.until(f"event=checkpoint step={step} ")
+    time.sleep(pause)
     run.kill()
     last = start(root)
     assert last.end() == 0, last.text()
     assert "event=resumed step=" in last.text()
     assert weights(root) == uninterrupted
+    lines = (root / "output/data/metrics.jsonl").read_text().splitlines()
+    epochs = [event["epoch"] for event in map(json.loads, lines) if event["event"] == "epoch"]
+    assert epochs == [1, 2, 3]
 
 
 def test_a_killed_worker_is_started_again_and_the_bits_stay_the_same(
@@ -71,12 +76,29 @@ def test_a_killed_worker_is_started_again_and_the_bits_stay_the_same(
     assert weights(root) == uninterrupted
 
 
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("os.kill(os.getpid(), 9)", "process 0 of 1 ended with SIGKILL (started again 2 times)"),
+        ("sys.exit(failure.worker(lambda: 1 / 0))", "ZeroDivisionError: division by zero (started"),
+    ],
+)
+def test_restarts_end_with_a_reason(ml_root: MlRoot, start: Start, end: str, reason: str) -> None:
+    child = f"import os, sys; from trainer import failure; print('begun'); {end}"
+    root = ml_root(processes="1", restarts="2")
+    run = start(root, f"from trainer import launch; launch.COMMAND = ('-uc', {child!r})")
+    assert run.end() == 1
+    assert run.text().count("begun") == 3
+    assert (root / "output/failure").read_text().startswith(reason)
+
+
 def test_sigterm_saves_and_ends_with_143_and_the_rest_is_done_later(
     ml_root: MlRoot, start: Start, uninterrupted: str
 ) -> None:
-    root = ml_root(**SAVING | {"save_steps": "0"})
+    root = ml_root(**SAVING | {"save_steps": "0", "save_minutes": "0.001"})
     run = start(root)
     run.until("event=epoch epoch=1 ")
+    assert "event=checkpoint step=" in run.text()
     began = time.monotonic()
     run.process.send_signal(signal.SIGTERM)
     assert run.end() == 143, run.text()

@@ -15,3 +15,13 @@ def test_the_first_reason_stands_and_each_is_said(
     assert failure.record("the second") == 1
     assert (tmp_path / "output/failure").read_text() == "the first"
     assert capsys.readouterr().err == "error: the first\nerror: the second\n"
+
+
+def test_a_success_leaves_no_reason_of_a_run_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plain torchrun does not remove it, and its first attempt does not ask."""
+    monkeypatch.setattr(paths, "FAILURE", tmp_path / "output/failure")
+    failure.record("of yesterday")
+    assert failure.worker(lambda: None) == 0
+    assert not paths.FAILURE.exists()

@@ -1,0 +1,144 @@
+"""What a run keeps: when it saves, what a full disk costs, which weights it ends with."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from trainer import paths
+from trainer.config import Config
+
+if TYPE_CHECKING:
+    from trainer.state import State
+    from trainer.world import World
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "CHECKPOINTS", tmp_path / "checkpoints")
+    monkeypatch.setattr(paths, "METRICS", tmp_path / "data/metrics.jsonl")
+
+
+def new(world: "World", **settings: Any) -> "State":
+    """Of a network with one weight."""
+    import torch
+
+    from trainer.state import State
+
+    return State(torch.nn.Linear(1, 1, bias=False), Config(**settings), ["a", "b"], world)
+
+
+def epoch(state: "State", weight: float, accuracy: float) -> None:
+    """One that leaves this weight, validated as this good."""
+    import torch
+
+    with torch.no_grad():
+        state.network.weight.fill_(weight)
+    state.step += 1
+    state.remember({"epoch": len(state.history) + 1, "valid_accuracy": accuracy})
+
+
+def steps() -> list[int]:
+    return [int(path.stem[5:]) for path in sorted(paths.CHECKPOINTS.glob("step-*.json"))]
+
+
+def test_a_full_disk_costs_the_new_checkpoint_only_and_the_run_goes_on(
+    alone: "World", capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = new(alone)
+    epoch(state, 1.0, 0.5)
+    state.save()
+    epoch(state, 2.0, 0.6)
+    # A device on which nothing can be written any more, in the place of the temporary file.
+    (paths.CHECKPOINTS / ".step-0000000002.safetensors.partial").symlink_to("/dev/full")
+    state.save()
+    said = capsys.readouterr().out
+    assert f"checkpoint of step 2 not saved, older ones are kept: {paths.CHECKPOINTS}: " in said
+    assert "No space left on device" in said
+    assert steps() == [1]
+    epoch(state, 3.0, 0.7)
+    state.save()
+    assert steps() == [1, 3]
+    after = new(alone)
+    after.resume()
+    assert (after.step, after.network.weight.item()) == (3, 3.0)
+
+
+def test_it_is_time_to_save_when_the_minutes_have_passed(alone: "World") -> None:
+    from trainer.train import wish_of
+    from trainer.world import Ballot, Interruption
+
+    interruption = Interruption.__new__(Interruption)  # without its hold on SIGTERM
+    interruption.wanted = False
+    state = new(alone, save_minutes=2.0)
+    assert wish_of(state, interruption) == Ballot.GO
+    state.saved_at = time.monotonic() - 121
+    assert wish_of(state, interruption) == Ballot.SAVE
+    state.save()
+    assert wish_of(state, interruption) == Ballot.GO
+    never = new(alone, save_minutes=0.0)
+    never.saved_at = 0.0
+    assert wish_of(never, interruption) == Ballot.GO
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_early_stopping_ends_with_the_best_weights_the_first_of_equals(
+    alone: "World",
+    interrupted: bool,  # noqa: FBT001
+) -> None:
+    state = new(alone, patience=2)
+    for weight, accuracy in ((1.0, 0.5), (2.0, 0.7), (3.0, 0.7)):
+        assert not state.finished()
+        epoch(state, weight, accuracy)
+    if interrupted:
+        state.save()
+        state = new(alone, patience=2)
+        state.resume()
+    assert not state.finished()
+    epoch(state, 4.0, 0.6)
+    assert state.finished()
+    assert state.outcome()["weight"].item() == 2.0
+
+
+def test_without_early_stopping_the_last_weights_are_the_result(alone: "World") -> None:
+    state = new(alone, epochs=2)
+    epoch(state, 1.0, 0.9)
+    epoch(state, 2.0, 0.1)
+    assert state.finished()
+    assert state.outcome()["weight"].item() == 2.0
+
+
+def events() -> list[tuple[str, int]]:
+    lines = map(json.loads, paths.METRICS.read_text().splitlines())
+    return [(each["event"], each.get("epoch") or each.get("step") or 0) for each in lines]
+
+
+def test_metrics_go_on_from_the_checkpoint_without_a_line_twice(alone: "World") -> None:
+    from trainer import journal
+
+    journal.report(alone, event="pictures")
+    history = [{"epoch": 1, "valid_accuracy": 0.5}]
+    journal.report(alone, event="epoch", **history[0])
+    journal.report(alone, event="checkpoint", step=4)
+    journal.report(alone, event="epoch", epoch=2)
+    journal.report(alone, event="checkpoint", step=8)
+    with paths.METRICS.open("a") as file:
+        file.write('{"event": "epo')
+    journal.go_on(alone, 4, history)
+    assert events() == [("pictures", 0), ("epoch", 1), ("checkpoint", 4)]
+    journal.report(alone, event="epoch", epoch=2)
+    assert events()[-1] == ("epoch", 2)
+    journal.go_on(alone, 0, [])
+    assert events() == [("pictures", 0)]
+
+
+def test_epochs_that_a_lost_machine_has_told_come_from_the_checkpoint(alone: "World") -> None:
+    from trainer import journal
+
+    history = [{"epoch": 1, "valid_accuracy": 0.5}, {"epoch": 2, "valid_accuracy": 0.6}]
+    journal.report(alone, event="resumed", step=8)
+    journal.go_on(alone, 8, history)
+    assert events() == [("epoch", 1), ("epoch", 2), ("resumed", 8)]
+    assert json.loads(paths.METRICS.read_text().splitlines()[1])["valid_accuracy"] == 0.6
