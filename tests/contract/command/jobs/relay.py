@@ -1,5 +1,6 @@
 """A network between client and server that can be cut."""
 
+import math
 import socket
 import threading
 import time
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 @dataclass
 class Relay:
     address: str
+    left: float = math.inf  # bytes, both ways, until it is cut for good
     _until: float = 0.0
     _open: list[socket.socket] = field(default_factory=list)
 
@@ -21,6 +23,11 @@ class Relay:
         for each in self._open:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def carry(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            self.refuse(math.inf)
 
     @property
     def refuses(self) -> bool:
@@ -36,6 +43,7 @@ def relay(target: str) -> Iterator[Relay]:
     def pump(source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while content := source.recv(65536):
+                found.carry(len(content))
                 sink.sendall(content)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.command.jobs.relay import relay
 from tests.contract.command.push.conftest import BUCKET, REGION, Account, Kennel
 
 MIB = 1024 * 1024
@@ -174,6 +175,28 @@ def test_a_push_that_was_interrupted_goes_on_within_the_file(
     assert run(kennel, "push", str(root))["same"] == 2
     fetched = tmp_path / "fetched"
     assert run(kennel, "pull", str(fetched), "--name", "large")["moved"] == 2
+    assert files(fetched) == files(root)
+
+
+def test_a_network_that_is_lost_within_a_file_is_named_and_what_has_arrived_stays(
+    kennel: Kennel, bucket: Any, account: Account, tmp_path: Path
+) -> None:
+    """The connection is cut after 50 of 80 MiB, and does not come back while the verb runs."""
+    root, fetched = make_packed(tmp_path / "set", {"train-00000.tar": 80 * MIB}), tmp_path / "got"
+    for verb in (["push", str(root)], ["pull", str(fetched), "--name", "set"]):
+        with relay(account.address) as network:
+            network.left = 50 * MIB
+            lost = kennel("data", *verb, AWS_ENDPOINT_URL=network.address)
+        assert lost.returncode == 1
+        assert "is it running?" in lost.stderr, "and, of AWS itself: check the network"
+        assert "Traceback" not in lost.stderr
+        if verb[0] == "push":
+            assert not listing(bucket), "half a set must not look like one"
+        assert "train-00000.tar" not in files(fetched)
+        with relay(account.address) as network:
+            network.left = 70 * MIB  # less than the whole
+            done = kennel("data", *verb, AWS_ENDPOINT_URL=network.address)
+        assert done.returncode == 0, done.stderr
     assert files(fetched) == files(root)
 
 
