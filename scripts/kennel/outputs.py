@@ -147,12 +147,17 @@ def _check_environment(folder: Path, env: str) -> None:
 
 
 def terraform() -> str:
-    """The Terraform that make uses: its own setting, one on PATH, or the one it fetched."""
-    found = os.environ.get("KENNEL_TERRAFORM") or shutil.which("terraform")
-    if found:
-        return found
+    """The path of a Terraform that is new enough, downloaded if need be; UserError says what to
+    install. The one that KENNEL_TERRAFORM names is somebody's choice, and taken as it is."""
+    if given := os.environ.get("KENNEL_TERRAFORM"):
+        if shutil.which(given):
+            return given
+        raise UserError(f"KENNEL_TERRAFORM names {given}, which is no program: unset or correct it")
     command = [sys.executable, str(ROOT / "scripts/tools/terraform.py"), "path"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False)
-    if run.returncode != 0:
-        raise UserError(run.stderr.strip() or "there is no Terraform: install 1.11 or newer")
-    return run.stdout.strip()
+    quiet = os.environ | {"CHECKPOINT_DISABLE": "1"}
+    found = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
+    if found.returncode:
+        old = shutil.which("terraform")
+        told = f"{old} is older than 1.11, and no other could be fetched\n" if old else ""
+        raise UserError(told + found.stderr.strip())
+    return found.stdout.strip()

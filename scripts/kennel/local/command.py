@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from kennel import outputs
 from kennel.errors import UserError
 from kennel.local.account import DEFAULTS, Account
 
@@ -92,14 +93,13 @@ def up(
     What is there already is kept: run it again after a change, or after a restart. So are --model,
     --classes and --values, until they are given anew; and --port, --runner and --speed for good.
     """
-    from kennel.local import terraform  # noqa: PLC0415 - only here
     from kennel.local.up import Journey, Wishes  # noqa: PLC0415 - boto3 takes its time
 
     began = time.monotonic()
     with account.alone():
         account.check(port=port, runner=runner, speed=speed)
         if not bare:
-            terraform.find()  # or say what to install, before anything runs
+            outputs.terraform()  # or say what to install, before anything runs
         wish = account.wished(
             classes=classes,
             model=str(model) if model else None,
@@ -181,9 +181,9 @@ def env(account: Account) -> None:
         raise UserError("the account does not run: start it with kennel local up")
     settings = environment(running["address"], running["region"])
     settings["AWS_ENDPOINT_URL_EXECUTE_API"] = running["api"]
-    outputs = account.home.absolute() / "outputs.json"
-    if outputs.exists():
-        settings |= {"KENNEL_ENV": "local", "KENNEL_OUTPUTS": str(outputs)}
+    file = account.home.absolute() / "outputs.json"
+    if file.exists():
+        settings |= {"KENNEL_ENV": "local", "KENNEL_OUTPUTS": str(file)}
     unset = [*UNSET, *({"KENNEL_ENV", "KENNEL_OUTPUTS"} - settings.keys())]
     click.echo("\n".join(f"export {name}={shlex.quote(text)}" for name, text in settings.items()))
     click.echo(f"unset {' '.join(sorted(unset))}")

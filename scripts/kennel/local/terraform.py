@@ -8,15 +8,13 @@ a call is repeated. Nothing of ours is left in terraform/.
 import fcntl
 import json
 import os
-import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kennel import children
+from kennel import children, outputs
 from kennel.errors import UserError
 from kennel.places import FUNCTIONS, ROOT
 
@@ -50,28 +48,11 @@ def environment(address: str, region: str) -> dict[str, str]:
     }
 
 
-def find() -> str:
-    """The path of a Terraform that is new enough, downloaded if need be; UserError says what to
-    install. The one that KENNEL_TERRAFORM names is somebody's choice, and taken as it is."""
-    if given := os.environ.get("KENNEL_TERRAFORM"):
-        if shutil.which(given):
-            return given
-        raise UserError(f"KENNEL_TERRAFORM names {given}, which is no program: unset or correct it")
-    command = [sys.executable, str(ROOT / "scripts/tools/terraform.py"), "path"]
-    quiet = os.environ | {"CHECKPOINT_DISABLE": "1"}
-    found = subprocess.run(command, env=quiet, capture_output=True, text=True, check=False)
-    if found.returncode:
-        old = shutil.which("terraform")
-        told = f"{old} is older than 1.11, and no other could be fetched\n" if old else ""
-        raise UserError(told + found.stderr.strip())
-    return found.stdout.strip()
-
-
 class Stack:
     """The roots `platform` and `service`, with state and values of their own."""
 
     def __init__(self, folder: Path, address: str, region: str, log: Path) -> None:
-        self._terraform = find()
+        self._terraform = outputs.terraform()
         self._folder = folder
         self._log = log
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}

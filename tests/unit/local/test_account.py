@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from kennel import outputs
 from kennel.errors import UserError
 from kennel.local import terraform
 from kennel.local.account import Account, listener
@@ -106,8 +107,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("KENNEL_TERRAFORM", raising=False)
     script = "scripts/tools/terraform.py"
     (tmp_path / script).parent.mkdir(parents=True)
-    shutil.copy(terraform.ROOT / script, tmp_path / script)
-    monkeypatch.setattr(terraform, "ROOT", tmp_path)
+    shutil.copy(outputs.ROOT / script, tmp_path / script)
+    monkeypatch.setattr(outputs, "ROOT", tmp_path)
     return folder
 
 
@@ -122,24 +123,24 @@ def put_terraform(folder: Path, version: str) -> str:
 @pytest.mark.usefixtures("machine")
 def test_without_terraform_the_error_says_what_to_install() -> None:
     with pytest.raises(UserError, match="install Terraform"):
-        terraform.find()
+        outputs.terraform()
 
 
 def test_a_terraform_that_is_too_old_is_not_taken(machine: Path, tmp_path: Path) -> None:
     old = put_terraform(machine, "1.5.7")
     with pytest.raises(UserError, match=rf"^{old} is older than 1.11(?s:.*)install Terraform 1.11"):
-        terraform.find()
+        outputs.terraform()
     fetched = put_terraform(tmp_path / ".tools/terraform-1.11.4", "1.11.4")
-    assert terraform.find() == fetched
+    assert outputs.terraform() == fetched
     new = put_terraform(machine, "1.12.0")
-    assert terraform.find() == new
+    assert outputs.terraform() == new
 
 
 @pytest.mark.usefixtures("machine")
 def test_one_that_was_chosen_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KENNEL_TERRAFORM", "/nowhere/terraform")
     with pytest.raises(UserError, match="KENNEL_TERRAFORM names /nowhere/terraform"):
-        terraform.find()
+        outputs.terraform()
 
 
 def up(home: Path, *options: str, **environment: str) -> Result:

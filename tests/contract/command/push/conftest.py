@@ -133,6 +133,8 @@ def kennel(account: Account, tmp_path: Path) -> Kennel:
         home / "scripts/kennel",
         ignore=shutil.ignore_patterns("__pycache__", "local"),
     )
+    (home / "scripts/tools").mkdir()
+    shutil.copy(ROOT / "scripts/tools/terraform.py", home / "scripts/tools")
     for name, target in {"train": "", "serve": " AS cpu"}.items():
         (home / "images" / name).mkdir(parents=True)
         (home / "images" / name / "content").write_text(f"{name} {tmp_path.name}\n")

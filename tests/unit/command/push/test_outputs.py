@@ -1,6 +1,7 @@
 """Where verbs learn names from: Terraform, or a file in its place."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,24 @@ def set_up_for(folder: Path, prefix: str) -> None:
 def test_terraforms_outputs_are_read_as_plain_values(stack: Path) -> None:
     set_up_for(stack, "kennel-dev")
     assert outputs.read("platform", "dev")["prefix"] == "kennel-dev"
+
+
+def test_a_terraform_on_path_that_is_too_old_is_not_asked(
+    stack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up_for(stack, "kennel-dev")
+    monkeypatch.delenv("KENNEL_TERRAFORM")
+    old = tmp_path / "bin/terraform"
+    old.parent.mkdir()
+    old.write_text("""#!/bin/sh\necho '{"terraform_version": "1.5.7"}'\n""")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(old.parent))
+    (tmp_path / "scripts/tools").mkdir(parents=True)
+    shutil.copy(outputs.ROOT / "scripts/tools/terraform.py", tmp_path / "scripts/tools")
+    monkeypatch.setattr(outputs, "ROOT", tmp_path)  # where none was ever downloaded
+    monkeypatch.setenv("KENNEL_TERRAFORM_RELEASES", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=rf"^{old} is older than 1.11(?s:.*)install Terraform"):
+        outputs.read("platform", "dev")
 
 
 def test_the_names_of_one_environment_are_never_read_for_another(stack: Path) -> None:
