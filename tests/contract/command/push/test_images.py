@@ -271,6 +271,18 @@ def test_a_build_that_fails_says_so_and_shows_why(kennel: Kennel) -> None:
     assert "cannot be built" in run.stderr
 
 
+def test_a_second_build_takes_from_the_cache_what_has_not_changed(built: Kennel) -> None:
+    """Of a layer that has changed, and what comes after it, nothing is taken."""
+    again = built("images", "build", "serve")
+    assert again.returncode == 0, again.stderr
+    assert "CACHED" in again.stderr
+    (built.home / "images/serve/content").write_text("something else\n")
+    anew = built("images", "build", "serve", "--json")
+    image = json.loads(anew.stdout)["images"][0]["image"]
+    subprocess.run(["docker", "rmi", image], capture_output=True, check=True)
+    assert "CACHED" not in anew.stderr
+
+
 @pytest.mark.usefixtures("docker")
 def test_a_platform_that_the_builder_lacks_is_named(kennel: Kennel) -> None:
     """On an engine that has it the image is built: the small one of this test needs no emulator."""
