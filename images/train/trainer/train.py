@@ -18,7 +18,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainer import artifact, examples, failure, journal, model, pace, page, paths, recipe, views
+from trainer import (
+    artifact,
+    evaluation,
+    examples,
+    failure,
+    journal,
+    model,
+    pace,
+    page,
+    paths,
+    recipe,
+    views,
+)
 from trainer.config import Config
 from trainer.errors import TrainingError
 from trainer.job import Job, prepare
@@ -213,6 +225,7 @@ def conclude(job: Job, state: State) -> None:
             processes=job.world.size,
         ),
     )
+    evaluation.write(paths.EVALUATION, manifest, product.judgements)
     examples.write(
         paths.RELEASE,
         manifest,

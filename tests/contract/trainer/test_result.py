@@ -61,3 +61,19 @@ def test_the_report_is_one_page_that_needs_nothing_else(trained: Path) -> None:
     for expected in (manifest["version"], *manifest["classes"], "int8", "Calibration".lower()):
         assert expected in text
     assert text.count("<polyline") == 4
+
+
+def test_classes_and_their_confusion_are_there_for_programs(trained: Path) -> None:
+    said = json.loads((trained / "output/data/evaluation.json").read_text())
+    manifest = json.loads((trained / "model/manifest.json").read_text())
+    assert (said["version"], said["classes"]) == (manifest["version"], manifest["classes"])
+    assert said["precisions"].keys() == manifest["metrics"].keys()
+    for precision, each in said["precisions"].items():
+        assert each.items() >= manifest["metrics"][precision].items()
+        assert [row["class"] for row in each["by_class"]] == manifest["classes"]
+        for number, row in enumerate(each["by_class"]):
+            assert row["pictures"] == sum(each["confusion"][number]) == 4
+            assert row["right"] == each["confusion"][number][number]
+            assert row["accuracy"] == row["right"] / 4
+        right = sum(row["right"] for row in each["by_class"])
+        assert each["test_accuracy"] == round(right / manifest["test_pictures"], 4)

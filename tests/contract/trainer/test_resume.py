@@ -161,6 +161,20 @@ def again(saved: Path, folder: Path, **settings: str) -> Path:
     return root
 
 
+def test_regime_head_resumes_to_the_same_bits(ml_root: MlRoot, tmp_path: Path) -> None:
+    """With the features computed anew, and other cuts of the pictures in each epoch."""
+    settings = {"regime": "head", "views": "2", "epochs": "3", "save_steps": "2", "keep": "9"}
+    whole = ml_root(**settings, rate="0.1")
+    assert run_trainer(whole, "train").returncode == 0
+    root = again(whole, tmp_path)
+    for path in sorted((root / "checkpoints").glob("step-*"))[3 * 2 :]:  # all but three
+        path.unlink()
+    run = run_trainer(root, "train")
+    assert run.returncode == 0, run.stderr
+    assert "event=resumed step=6 epochs=1" in run.stdout
+    assert weights(root) == weights(whole)
+
+
 def test_of_damaged_checkpoints_the_one_before_is_taken_with_a_warning(
     saved: Path, tmp_path: Path
 ) -> None:
