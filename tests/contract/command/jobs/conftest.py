@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.command.jobs.stand_in import TRAINER
 from tests.contract.local.conftest import ACCOUNT, REGION, Aws, control
 
 PREFIX = "kennel-test"
@@ -145,3 +146,12 @@ def dogs(account: Account, pictures: Path) -> str:
             key = f"dogs/{path.relative_to(pictures).as_posix()}"
             client.put_object(Bucket=f"{PREFIX}-data", Key=key, Body=path.read_bytes())
     return "dogs"
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Path:
+    """A folder in which `python -m trainer` is the small program."""
+    (tmp_path / "trainer").mkdir()
+    (tmp_path / "trainer/__init__.py").touch()
+    (tmp_path / "trainer/__main__.py").write_text(TRAINER)
+    return tmp_path
