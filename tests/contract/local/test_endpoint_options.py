@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.contract.local.conftest import Aws, control
+from tests.contract.local.conftest import Aws
 from tests.contract.local.releases import BUCKET, ROLE, Releases
 from tests.contract.local.workload import program, wait_until
 
@@ -34,10 +34,6 @@ SLOW = """
     server = ThreadingHTTPServer(("", 0), Handler, bind_and_activate=False)
     server.socket = socket.socket(fileno=int(os.environ["KENNEL_FD"]))
     server.serve_forever()
-"""
-QUICKLY = """
-from kennel.local.aws.serving import instance, invocations
-instance.ANSWER_SECONDS = invocations.SECONDS = 2.0
 """
 SERVERLESS = {"MemorySizeInMB": 1024, "MaxConcurrency": 1}
 ASYNC = {"OutputConfig": {"S3OutputPath": "s3://releases/answers"}}
@@ -197,21 +193,3 @@ def test_so_are_rolling_deployments_and_other_ways_to_call(
     with pytest.raises(ClientError, match="does not have multi-model endpoints"):
         runtime.invoke_endpoint(EndpointName="plain", Body=b"0", TargetModel="other.tar.gz")
     assert runtime.invoke_endpoint(EndpointName="plain", Body=b"0")["Body"].read() == b"0"
-
-
-def test_a_container_that_takes_too_long_is_the_models_error_without_a_status(
-    tmp_path: Path,
-) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model/weights").touch()
-    with control(tmp_path / "state", patch=QUICKLY) as aws:
-        endpoint(Releases(aws, tmp_path / "model"), tmp_path, "late")
-        runtime = aws.client("sagemaker-runtime")
-        assert runtime.invoke_endpoint(EndpointName="late", Body=b"0")["Body"].read() == b"0"
-        with pytest.raises(ClientError) as raised:
-            runtime.invoke_endpoint(EndpointName="late", Body=b"30")
-    answer = raised.value.response
-    assert answer["Error"]["Code"] == "ModelError"
-    assert answer["OriginalStatusCode"] == 0
-    assert "timed out" in answer["OriginalMessage"]
-    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
