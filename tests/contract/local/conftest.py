@@ -16,6 +16,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.contract.local.lambdas import CODE, Make, role_named, zipped
+
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 QUICK = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, read_timeout=90)
@@ -91,3 +93,36 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     """One emulated account for a module, with AWS's own waits 60 times as fast."""
     with control(tmp_path_factory.mktemp("aws"), "--speed", "60") as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def lambda_(aws: Aws) -> Any:
+    return aws.client("lambda")
+
+
+@pytest.fixture(scope="module")
+def worker(aws: Aws) -> str:
+    return role_named(aws, "worker")
+
+
+@pytest.fixture
+def make(lambda_: Any, worker: str) -> Iterator[Make]:
+    """Creates functions, which are gone after the test."""
+    names: list[str] = []
+
+    def make(handler: str, code: str = CODE, **settings: Any) -> str:
+        name = f"function-{time.time_ns()}"
+        lambda_.create_function(
+            FunctionName=name,
+            Role=worker,
+            Runtime="python3.12",
+            Handler=f"code.{handler}",
+            Code={"ZipFile": zipped(code=code)},
+            **{"MemorySize": 256, "Timeout": 5, **settings},
+        )
+        names.append(name)
+        return name
+
+    yield make
+    for name in names:
+        lambda_.delete_function(FunctionName=name)

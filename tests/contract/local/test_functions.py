@@ -4,101 +4,14 @@ import base64
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
 import botocore.session
-import psutil
 import pytest
-from botocore.exceptions import ClientError
 
 from tests.contract.local.conftest import ACCOUNT, QUICK, Aws
-from tests.contract.local.lambdas import TRUST, role_named, zipped
-
-CODE = """
-import json, os, sys, time
-
-def echo(event, context):
-    print("heard", event.get("say"))
-    return {
-        "event": event,
-        "name": context.function_name,
-        "version": context.function_version,
-        "arn": context.invoked_function_arn,
-        "memory": context.memory_limit_in_mb,
-        "left": context.get_remaining_time_in_millis(),
-        "stream": context.log_stream_name,
-        "pid": os.getpid(),
-        "kind": os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"],
-        "colour": os.environ.get("COLOUR"),
-        "endpoint": os.environ["AWS_ENDPOINT_URL"],
-        "keys": [os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"],
-                 os.environ["AWS_SESSION_TOKEN"]],
-        "home": os.getcwd(),
-    }
-
-def slow(event, context):
-    time.sleep(event["seconds"])
-    return os.getpid()
-
-def raises(event, context):
-    raise ValueError("no good")
-
-def leaves(event, context):
-    sys.exit(3)
-
-def hungry(event, context):
-    kept = bytearray(event["megabytes"] * 2**20)
-    kept[::4096] = b"x" * len(kept[::4096])
-    time.sleep(1)
-    return len(kept)
-
-def long(event, context):
-    return "x" * event["bytes"]
-
-def odd(event, context):
-    return {1, 2}
-"""
-Make = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def lambda_(aws: Aws) -> Any:
-    return aws.client("lambda")
-
-
-@pytest.fixture(scope="module")
-def role(aws: Aws) -> str:
-    return role_named(aws, "worker")
-
-
-@pytest.fixture
-def make(lambda_: Any, role: str) -> Iterator[Make]:
-    """Creates functions, which are gone after the test."""
-    names: list[str] = []
-
-    def make(handler: str, code: str = CODE, **settings: Any) -> str:
-        name = f"function-{time.time_ns()}"
-        lambda_.create_function(
-            FunctionName=name,
-            Role=role,
-            Runtime="python3.12",
-            Handler=f"code.{handler}",
-            Code={"ZipFile": zipped(code=code)},
-            **{"MemorySize": 256, "Timeout": 5, **settings},
-        )
-        names.append(name)
-        return name
-
-    yield make
-    for name in names:
-        lambda_.delete_function(FunctionName=name)
-
-
-def result(answer: dict[str, Any]) -> Any:
-    return json.loads(answer["Payload"].read())
+from tests.contract.local.lambdas import CODE, TRUST, Make, refusal, result, zipped
 
 
 def test_the_uploaded_zip_runs_as_on_lambda(lambda_: Any, make: Make, aws: Aws) -> None:
@@ -193,12 +106,6 @@ def test_the_traceback_goes_to_caller_and_log_without_our_own_frames(
     assert "worker.py" not in log
 
 
-def refusal(call: Callable[[], Any]) -> dict[str, Any]:
-    with pytest.raises(ClientError) as caught:
-        call()
-    return dict(caught.value.response)
-
-
 def test_payloads_have_lambdas_limit(lambda_: Any, make: Make) -> None:
     name = make("slow")
     most = 6 * 1024 * 1024
@@ -225,41 +132,6 @@ def test_dry_runs_and_events_do_not_wait(lambda_: Any, make: Make, aws: Aws) -> 
         time.sleep(0.1)
     events = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]
     assert [each["message"] for each in events].count("heard later") == 1
-
-
-def test_beyond_the_reserved_concurrency_calls_are_throttled(lambda_: Any, make: Make) -> None:
-    name = make("slow")
-    lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
-
-    def call(_: int) -> Any:
-        try:
-            return result(lambda_.invoke(FunctionName=name, Payload=b'{"seconds": 1}'))
-        except ClientError as error:
-            return error.response
-
-    with ThreadPoolExecutor(5) as pool:
-        answers = list(pool.map(call, range(5)))
-    assert len({each for each in answers if isinstance(each, int)}) == 2
-    refused = [each for each in answers if isinstance(each, dict)]
-    assert len(refused) == 3
-    assert refused[0]["Error"]["Code"] == "TooManyRequestsException"
-    assert refused[0]["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
-    assert refused[0]["ResponseMetadata"]["HTTPStatusCode"] == 429
-
-    lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
-    assert call(0)["Error"]["Code"] == "TooManyRequestsException"
-    lambda_.delete_function_concurrency(FunctionName=name)
-    assert isinstance(result(lambda_.invoke(FunctionName=name, Payload=b'{"seconds": 0}')), int)
-
-
-def test_a_hundred_must_stay_unreserved(lambda_: Any, make: Make) -> None:
-    name = make("echo")
-    refused = refusal(
-        lambda: lambda_.put_function_concurrency(
-            FunctionName=name, ReservedConcurrentExecutions=901
-        )
-    )
-    assert "below its minimum value of [100]" in refused["Error"]["Message"]
 
 
 def test_versions_and_aliases_run_what_was_published(lambda_: Any, make: Make) -> None:
@@ -296,88 +168,6 @@ def test_new_code_replaces_the_latest_only(lambda_: Any, make: Make) -> None:
     lambda_.update_function_code(FunctionName=name, ZipFile=new)
     assert result(lambda_.invoke(FunctionName=name)) == "new"
     assert result(lambda_.invoke(FunctionName=name, Qualifier="1")) == "old"
-
-
-def ready(lambda_: Any, name: str, qualifier: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        found = lambda_.get_provisioned_concurrency_config(FunctionName=name, Qualifier=qualifier)
-        if found["Status"] != "IN_PROGRESS":
-            return dict(found)
-        time.sleep(0.1)
-    raise AssertionError("still in progress")
-
-
-def test_provisioned_environments_wait_for_calls(lambda_: Any, make: Make) -> None:
-    name = make("echo", Publish=True)
-    lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=3)
-    lambda_.create_alias(FunctionName=name, Name="live", FunctionVersion="1")
-    live = {"FunctionName": name, "Qualifier": "live"}
-    asked = lambda_.put_provisioned_concurrency_config(**live, ProvisionedConcurrentExecutions=2)
-    assert (asked["Status"], asked["RequestedProvisionedConcurrentExecutions"]) == (
-        "IN_PROGRESS",
-        2,
-    )
-    found = ready(lambda_, name, "live")
-    assert (found["Status"], found["AvailableProvisionedConcurrentExecutions"]) == ("READY", 2)
-    answer = lambda_.invoke(**live, LogType="Tail")
-    first = result(answer)
-    assert first["kind"] == "provisioned-concurrency"
-    assert result(lambda_.invoke(FunctionName=name))["kind"] == "on-demand"
-    [config] = lambda_.list_provisioned_concurrency_configs(FunctionName=name)[
-        "ProvisionedConcurrencyConfigs"
-    ]
-    assert config["FunctionArn"].endswith(f":{name}:live")
-
-    # An alias that moves takes its environments along.
-    lambda_.update_function_configuration(
-        FunctionName=name, Environment={"Variables": {"COLOUR": "blue"}}
-    )
-    lambda_.publish_version(FunctionName=name)
-    lambda_.update_alias(FunctionName=name, Name="live", FunctionVersion="2")
-    assert ready(lambda_, name, "live")["AvailableProvisionedConcurrentExecutions"] == 2
-    second = result(lambda_.invoke(**live))
-    assert (second["version"], second["kind"]) == ("2", "provisioned-concurrency")
-    assert not psutil.pid_exists(first["pid"])
-
-    lambda_.delete_provisioned_concurrency_config(**live)
-    assert not psutil.pid_exists(second["pid"])
-    refused = refusal(lambda: lambda_.get_provisioned_concurrency_config(**live))
-    assert refused["Error"]["Code"] == "ProvisionedConcurrencyConfigNotFoundException"
-
-
-def test_what_is_all_provisioned_leaves_nothing_for_the_latest(lambda_: Any, make: Make) -> None:
-    name = make("slow", Publish=True)
-    lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
-    one = {"FunctionName": name, "Qualifier": "1"}
-    lambda_.put_provisioned_concurrency_config(**one, ProvisionedConcurrentExecutions=1)
-    ready(lambda_, name, "1")
-    call = {"FunctionName": name, "Payload": b'{"seconds": 0}'}
-    assert isinstance(result(lambda_.invoke(**call, Qualifier="1")), int)
-    refused = refusal(lambda: lambda_.invoke(**call))
-    assert refused["Error"]["Code"] == "TooManyRequestsException"
-
-
-def test_provisioning_that_cannot_be_is_refused_or_fails(lambda_: Any, make: Make) -> None:
-    name = make("echo", Publish=True)
-    lambda_.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=2)
-    for qualifier, count, message in (
-        ("$LATEST", 1, "unpublished function versions"),
-        ("1", 3, "greater than the reservedConcurrentExecution"),
-    ):
-        refused = refusal(
-            lambda q=qualifier, n=count: lambda_.put_provisioned_concurrency_config(
-                FunctionName=name, Qualifier=q, ProvisionedConcurrentExecutions=n
-            )
-        )
-        assert refused["Error"]["Code"] == "InvalidParameterValueException"
-        assert message in refused["Error"]["Message"]
-    broken = make("handle", "import nowhere", Publish=True)
-    lambda_.put_provisioned_concurrency_config(
-        FunctionName=broken, Qualifier="1", ProvisionedConcurrentExecutions=1
-    )
-    failed = ready(lambda_, broken, "1")
-    assert (failed["Status"], failed["StatusReason"]) == ("FAILED", "FUNCTION_ERROR_INIT_FAILURE")
 
 
 def test_a_role_that_lambda_may_not_assume_is_refused(lambda_: Any, aws: Aws) -> None:
