@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from trainer import (
     channels,
     checkpoint,
+    data,
     frozen,
     model,
     pace,
@@ -74,9 +75,7 @@ def prepare(config: Config, world: World) -> Job:
     if library.streams and not any(world.gather(checkpoint.newest_first(paths.CHECKPOINTS) != [])):
         world.together(library.look_over)
         report(world, event="checked", pictures=len(library.holders), seconds=since(began))
-    train = library.load("train", owner=lambda number: number % world.size)
-    valid = library.load("valid", owner=lambda number: number % world.size)
-    test = library.load("test", owner=lambda _: 0)
+    train, valid, test = (library.load(split) for split in data.SPLITS)
     if not library.streams:
         report(world, event="decoded", pictures=len(library.holders), seconds=since(began))
 

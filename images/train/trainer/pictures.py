@@ -11,7 +11,10 @@ import torch
 from torch import Tensor
 
 AHEAD = 256_000_000  # bytes of decoded pictures that wait for their turn, at most
-CGROUP = Path("/sys/fs/cgroup/memory.max")  # a container's limit
+CGROUPS = (  # a container's limit, as new and as old kernels have it
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 
 
 class Pictures(Protocol):
@@ -83,5 +86,5 @@ class Streamed:
 def machine_memory() -> int:
     """Of this machine or, where it allows less, of this container."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = CGROUP.read_text().strip() if CGROUP.exists() else "max"
-    return min(memory, int(limit)) if limit.isdecimal() else memory
+    limits = [path.read_text().strip() for path in CGROUPS if path.exists()]
+    return min([memory, *(int(limit) for limit in limits if limit.isdecimal())])

@@ -11,7 +11,6 @@ them, to the same bits. Every machine must be able to read all of them then.
 
 import hashlib
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -51,10 +50,10 @@ class Library:
     streams: bool = False
     digests: dict[str, str] = field(default_factory=dict)
 
-    def load(self, split: str, owner: Callable[[int], int]) -> Share:
-        """Picture i is for the process owner(i): decoded now, or whenever it will be wanted."""
+    def load(self, split: str) -> Share:
+        """This process's part of a split: decoded now, or whenever it will be wanted."""
         names = self.dataset.splits[split]
-        owners = [owner(number) for number in range(len(names))]
+        owners = owners_of(split, len(names), self.world.size)
         mine = [number for number, each in enumerate(owners) if each == self.world.rank]
         labels = torch.tensor(self.dataset.labels(split))[mine]
         if self.streams:
@@ -144,7 +143,8 @@ def open_library(
     dataset = data.survey(set(holders), folders, where)
     promised = {split: count for *_, each in heard for split, count in each.items()}
     data.keep_promise(promised, dataset, where)
-    streams = too_large(len(holders), resize, most_memory, world)
+    held = most_held(dataset, holders, nodes[world.node], world.size)
+    streams = too_large(held * resize * resize * 3, len(holders), most_memory, world)
     if streams:
         check_all_can_read(holders, world)
     return Library(world, resize, dataset, found, holders, streams)
@@ -164,9 +164,35 @@ def tell(world: World, by_node: dict[int, tuple[str, list[str], list[str], list[
         warn(f"{len(strange)} files in class folders are no pictures ({kinds}), left out: {few}")
 
 
-def too_large(pictures: int, resize: int, most: float, world: World) -> bool:
+def owners_of(split: str, count: int, size: int) -> list[int]:
+    """Picture i is for process i modulo their number; test pictures are all for the first one."""
+    return [0 if split == "test" else number % size for number in range(count)]
+
+
+def most_held(
+    dataset: data.Dataset, holders: dict[str, list[int]], ranks: list[int], size: int
+) -> int:
+    """The pictures that a machine's processes have in memory at once. While a split is dealt out
+    that is more than in the end: what was read, what is on its way, and where it arrives."""
+    here, kept, most = set(ranks), 0, 0
+    for split, names in dataset.splits.items():
+        owners = owners_of(split, len(names), size)
+        readers = assign(names, owners, holders)
+        own = sum(owner in here for owner in owners)
+        passing = 0
+        if readers != owners:
+            pairs = list(zip(readers, owners, strict=True))
+            read = sum(reader in here for reader in readers)
+            sent = sum(reader in here for reader, owner in pairs if reader != owner)
+            arriving = sum(owner in here for reader, owner in pairs if reader != owner)
+            passing = read + sent + arriving
+        most = max(most, kept + own + passing)
+        kept += own
+    return most
+
+
+def too_large(needed: int, pictures: int, most: float, world: World) -> bool:
     """Whether the decoded pictures of any machine would take more than this share of its memory."""
-    needed = pictures * resize * resize * 3 * world.local_size / world.size
     shares: list[float] = world.gather(needed / machine_memory())
     streams = max(shares) > most
     report(

@@ -52,9 +52,12 @@ def test_where_the_files_lie_changes_nothing_even_with_a_host_that_has_none(
         assert run.end() == 0, run.text()
     assert "host 127.0.0.1 got no pictures" in runs[0].text()
     assert not (full / "model").exists()  # the first host writes the result
-    manifest = json.loads((empty / "model/manifest.json").read_text())
-    # The same bits as two processes of one machine come to.
-    assert manifest["files"] == json.loads((trained / "model/manifest.json").read_text())["files"]
+    mine, theirs = (
+        json.loads((root / "model/manifest.json").read_text())["files"] for root in (empty, trained)
+    )
+    # The same bits as two processes of one machine come to, which have made int8 of them as well.
+    assert mine.items() <= theirs.items()
+    assert len(mine) == 3
 
 
 def test_a_fault_of_one_host_is_told_by_all(

@@ -1,6 +1,7 @@
 """Streamed pictures: what is asked for comes, expected or not, and little is ahead of it."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -49,15 +50,19 @@ def test_a_picture_that_cannot_be_read_ends_the_step_by_name() -> None:
         streamed[torch.tensor([2])]
 
 
-def test_a_containers_memory_is_its_limit(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+@pytest.mark.parametrize("none", ["max", "9223372036854771712"])
+def test_a_containers_memory_is_its_limit_in_either_kind_of_kernel(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, none: str
 ) -> None:
     from trainer import pictures
 
-    limit = tmp_path_factory.mktemp("cgroup") / "memory.max"
-    monkeypatch.setattr(pictures, "CGROUP", limit)
+    folders = [path.relative_to("/sys/fs/cgroup") for path in pictures.CGROUPS]
+    monkeypatch.setattr(pictures, "CGROUPS", [tmp_path / folder for folder in folders])
     whole = pictures.machine_memory()
-    limit.write_text("max\n")
+    limit = tmp_path / name
+    limit.parent.mkdir(exist_ok=True)
+    limit.write_text(f"{none}\n")
     assert pictures.machine_memory() == whole
     limit.write_text("1000000\n")
     assert pictures.machine_memory() == 1_000_000

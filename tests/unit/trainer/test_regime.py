@@ -20,9 +20,28 @@ def test_a_set_larger_than_its_share_of_memory_is_streamed(
     monkeypatch.setattr(World, "gather", lambda _, value: [value, 2 * value])
     monkeypatch.setattr(share, "machine_memory", lambda: 10_000_000)
     world = World(rank=1, size=2, local_rank=0, local_size=1, node=0)
-    # 50 of 100 pictures of 100 x 100 pixels: 15 % of this machine's memory, 30 % of the other's.
-    assert not share.too_large(100, 100, 0.31, world)
-    assert share.too_large(100, 100, 0.29, world)
+    # 15 % of this machine's memory, 30 % of the other's.
+    assert not share.too_large(1_500_000, 100, 0.31, world)
+    assert share.too_large(1_500_000, 100, 0.29, world)
+
+
+def names(split: str, count: int) -> list[str]:
+    return [f"{split}/a/{number:03}.jpg" for number in range(count)]
+
+
+def test_what_passes_through_a_machine_that_deals_out_its_pictures_is_counted() -> None:
+    from trainer import data, share
+
+    splits = {"train": names("train", 100), "valid": names("valid", 20), "test": names("test", 10)}
+    dataset = data.Dataset(["a"], splits)
+    everyones = {name: [0, 1] for each in splits.values() for name in each}
+    assert share.most_held(dataset, everyones, [0], 2) == 50 + 10 + 10
+    assert share.most_held(dataset, everyones, [1], 2) == 50 + 10
+    assert share.most_held(dataset, everyones, [0, 1], 2) == 130
+    firsts = {name: [0] for name in everyones}
+    # It keeps 50, has read all, and has a copy of 50 on its way; the other gets a parcel of 50.
+    assert share.most_held(dataset, firsts, [0], 2) == 50 + 100 + 50
+    assert share.most_held(dataset, firsts, [1], 2) == 50 + 50
 
 
 def test_a_host_that_cannot_read_what_is_to_be_streamed_is_told_what_to_change() -> None:
