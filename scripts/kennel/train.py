@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -18,28 +17,11 @@ from kennel.registry import Registry, Release
 from kennel.runs import fleet, fleet_order, here, prices, settings, training
 from kennel.runs.follow import Watch
 from kennel.runs.run import RESULTS, Result, Run, Status, summary
+from kennel.runs.wish import Wish, check_for_here
 from kennel.terminal import duration, ended_by_signals
 
 RESTARTS = 3  # of a fleet that lost Spot capacity
 console = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What was asked for on the command line."""
-
-    data: str
-    settings: Mapping[str, str]
-    nodes: int | None = None
-    spot: bool | None = None
-    instance_type: str | None = None
-    hours: float | None = None
-    image: str = ""
-    pretrained: str = ""
-    resume: str = ""
-    detach: bool = False
-    quiet: bool = False
-    dry_run: bool = False
 
 
 @click.command()
@@ -216,9 +198,7 @@ def fleet_order_of(wish: Wish, platform: Outputs, env: str) -> fleet_order.Order
 
 
 def on_this_machine(wish: Wish, env: str) -> dict[str, Any]:
-    chosen = [wish.nodes, wish.instance_type, wish.hours, wish.image, wish.pretrained, wish.detach]
-    if any(chosen) or wish.spot is not None:
-        raise UserError("with --where local only DATA, --set and --resume have a meaning")
+    check_for_here(wish)
     given = wish.data or (here.LocalRun(wish.resume).record["data"] if wish.resume else "")
     data = Path(given)
     if not given or not data.is_dir():

@@ -16,11 +16,12 @@ from kennel.network import outlasting
 from kennel.outputs import Outputs
 from kennel.runs import prices, training
 from kennel.runs.run import RESULTS
+from kennel.runs.wish import Wish, check_for_here
 from kennel.search import here, kept, ranges, trials, tuning
 from kennel.search.ranges import Plan, Range
 from kennel.search.trials import Trial
 from kennel.terminal import ended_by_signals
-from kennel.train import Wish, commit, order_of, registered
+from kennel.train import commit, order_of, registered
 
 POLL = 5.0
 console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -178,6 +179,7 @@ def spent(found: Sequence[Trial], description: Mapping[str, Any]) -> str:
 
 
 def on_this_machine(wish: Wish, plan: Plan) -> dict[str, Any]:
+    check_for_here(wish)
     here.check(plan)
     data = Path(wish.data)
     if not wish.data or not data.is_dir():

@@ -69,7 +69,8 @@ def test_one_that_is_interrupted_goes_on_with_its_settings(
     ("arguments", "said"),
     [
         (("train", "nowhere", "--where", "local"), "nowhere is no folder of pictures"),
-        ((*HERE, "--nodes", "2"), "only DATA, --set and --resume have a meaning"),
+        ((*HERE, "--nodes", "2", "--on-demand"), "it has no use for --nodes, --on-demand"),
+        (("tune", "ranges.yaml", *HERE[1:], "--hours", "1"), "it has no use for --hours"),
         (("train", "--where", "local", "--resume", "local-none"), "there is no run local-none"),
         ((*HERE, "--set", "rate"), "write it as name=value"),
     ],
@@ -77,5 +78,6 @@ def test_one_that_is_interrupted_goes_on_with_its_settings(
 def test_what_cannot_be_is_refused_before_anything_starts(
     here: Account, arguments: tuple[str, ...], said: str
 ) -> None:
+    (here.home / "ranges.yaml").write_text("ranges: {rate: [0.1, 0.2]}\n")
     assert said in here.kennel(*arguments, code=1).stderr
     assert not (here.home / ".kennel").exists()
