@@ -1,10 +1,12 @@
 """Endpoints of the emulated account, by boto3, with the real server behind them."""
 
 import json
+import re
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -22,6 +24,16 @@ CANARY = {
         },
         "TerminationWaitInSeconds": 60,
         "MaximumExecutionTimeoutInSeconds": 3600,
+    }
+}
+LINEAR = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {
+            "Type": "LINEAR",
+            "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 40},
+            "WaitIntervalInSeconds": 60,
+        },
+        "TerminationWaitInSeconds": 0,
     }
 }
 MOST = 6_291_456
@@ -117,13 +129,23 @@ def test_traffic_follows_the_weights_unless_a_variant_is_asked_for(
     releases.sagemaker.delete_endpoint(EndpointName="two")
 
 
+@pytest.mark.parametrize(
+    ("deployment", "steps"),
+    [(CANARY, [50, 100]), (LINEAR, [40, 80, 100])],
+    ids=["canary", "linear"],
+)
 def test_an_update_moves_the_traffic_and_loses_no_request(
-    aws: Aws, releases: Releases, live: str, picture: bytes
+    aws: Aws,
+    releases: Releases,
+    live: str,
+    picture: bytes,
+    deployment: dict[str, Any],
+    steps: list[int],
 ) -> None:
     new = releases.config()
     with load(aws, live, picture) as seen:
         releases.sagemaker.update_endpoint(
-            EndpointName=live, EndpointConfigName=new, DeploymentConfig=CANARY
+            EndpointName=live, EndpointConfigName=new, DeploymentConfig=deployment
         )
         moving = releases.describe(live)
         assert moving["EndpointStatus"] == "Updating"
@@ -133,6 +155,7 @@ def test_an_update_moves_the_traffic_and_loses_no_request(
     assert moved["EndpointStatus"] == "InService"
     assert moved["EndpointConfigName"] == new
     assert "FailureReason" not in moved
+    assert re.findall(rf"(\d+) % of traffic on {new}\n", aws.log) == list(map(str, steps))
     assert sum(seen.answers.values()) > 20
     assert seen.errors == []
 
