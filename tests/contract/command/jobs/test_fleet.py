@@ -141,10 +141,13 @@ def test_no_signal_leaves_a_node(account: Account, nodes: Nodes, number: signal.
     assert nodes.alive() == []
 
 
-def test_a_failed_run_says_what_its_container_said(account: Account, nodes: Nodes) -> None:
+@pytest.mark.parametrize("place", ["1", "boot-1"])
+def test_a_failed_run_says_what_its_container_or_its_boot_script_said(
+    account: Account, nodes: Nodes, place: str
+) -> None:
     process = account.start("train", "--where", "ec2")
     run = begun(process)
-    nodes.put(run, "output/1/failure", b"class 007.pug is empty")
+    nodes.put(run, f"output/{place}/failure", b"class 007.pug is empty")
     nodes.ec2.terminate_instances(InstanceIds=nodes.alive())
     _, said = process.communicate(timeout=60)
     assert process.returncode == 3
