@@ -59,6 +59,18 @@ def test_changes_are_repeated_in_order_with_the_same_names(tmp_path: Path) -> No
     assert repeated(tmp_path) == service.made
 
 
+def test_who_first_asks_a_service_gets_the_same_names_as_later() -> None:
+    """Of two calls at once either may be the first, and be repeated as the second."""
+    from moto.ec2.models import ec2_backends
+
+    def vpc(account: str) -> str:
+        with journal.seeded("a call"):
+            return str(ec2_backends[account]["eu-west-1"].create_vpc("10.0.0.0/16").id)
+
+    assert ec2_backends["100000000001"]["eu-west-1"].vpcs  # the default one
+    assert vpc("100000000001") == vpc("100000000002")
+
+
 def test_a_large_body_lies_in_a_file_and_comes_back_whole(tmp_path: Path) -> None:
     large = bytes(range(256)) * 1024
     call(Journal(tmp_path).around(Service()), "PUT", "/large", large)

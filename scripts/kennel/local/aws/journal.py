@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 from urllib.parse import parse_qs
 
+from moto.core.base_backend import AccountSpecificBackend
 from moto.moto_api._internal.moto_random import MotoRandom
 
 Environ = dict[str, Any]
@@ -200,7 +201,19 @@ def _getrandbits(self: MotoRandom, bits: int) -> int:
     return source.getrandbits(bits) if source else Random.getrandbits(self, bits)
 
 
+_of_region = AccountSpecificBackend.__getitem__
+
+
+def _backend(self: "AccountSpecificBackend[Any]", region: str) -> Any:
+    """What a service has from its beginning, such as a VPC, costs no call its own names."""
+    if region in self.keys():  # `in self` asks whether AWS has such a region
+        return _of_region(self, region)
+    with seeded(f"{self.service_name} {self.account_id} {region}"):
+        return _of_region(self, region)
+
+
 def install() -> None:
     """Give moto's source of names the seeds; it is one object, imported everywhere by name."""
     for name, method in (("random", _random), ("getrandbits", _getrandbits)):
         setattr(MotoRandom, name, method)
+    setattr(AccountSpecificBackend, "__getitem__", _backend)  # noqa: B010

@@ -12,10 +12,12 @@ from kennel.local.aws.house import House
 SERVICES: Sequence[str] = (
     "sagemaker_endpoints",
     "sagemaker_jobs",
+    "sagemaker_notebooks",
     "autoscaling",
     "cloudwatch",
     "budgets",
     "ec2",
+    "ec2_placement",
     "ecr",
     "s3",
     "iam",
