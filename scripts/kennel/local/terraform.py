@@ -64,9 +64,11 @@ class Stack:
         """Apply a root and return its outputs."""
         place = self._root(root)
         (place / "local.tfvars.json").write_text(json.dumps(values, indent=2))
-        if not (place / ".terraform").exists():
+        ready = place / ".terraform/ready"  # the folder alone may be of an init that failed
+        if not ready.exists():
             with one_init():
                 self._run(root, "init", "-lockfile=readonly")
+            ready.touch()
         self._run(root, "apply", "-auto-approve", "-var-file=local.tfvars.json")
         return self.outputs(root)
 
