@@ -2,7 +2,8 @@
 
 The account is the one of `kennel local`, a process of its own, with AWS's waits 60 times as fast;
 a small program stands for the server behind the endpoint. Terraform, its S3 backend, the provider
-and every resource of the roots are the real ones.
+and every resource of the roots are the real ones: those of prod, which has most of them (dev is
+what `tests/e2e/local` applies), and what a release may ask for besides.
 """
 
 import io
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +40,33 @@ SERVER = """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     server.serve_forever()
 """
+NAME = "kennel-prod"
+SCHEDULE = {"new-year": {"cron": "0 3 1 1 ? *", "min_instances": 1, "max_instances": 2}}
+BROKEN = """
+from moto.sqs.responses import SQSResponse
+SQSResponse.get_queue_url = lambda self: 1 / 0
+"""
+QUEUE = """
+provider "aws" {}
+
+data "aws_sqs_queue" "this" {
+  name = "any"
+}
+"""
 Outputs = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    with control(tmp_path_factory.mktemp("aws"), "--speed", "60") as started:
+    with control(tmp_path_factory.mktemp("aws"), "--speed", "60", patch=BROKEN) as started:
         yield started
+
+
+def restarted(aws: Aws) -> AbstractContextManager[Aws]:
+    """The account anew from what it kept, at the same address."""
+    aws.process.terminate()
+    aws.process.wait(60)
+    return control(aws.state, "--speed", "60", "--port", aws.address.rpartition(":")[2])
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +79,7 @@ def env(aws: Aws, attached: Environment, terraform: str) -> Iterator[Environment
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what the roots read, to work in."""
+    """A copy of what the roots read, to work in; what they make can be destroyed."""
     tree = tmp_path_factory.mktemp("tree")
     ignored = shutil.ignore_patterns(
         ".terraform", "*.tfstate*", "*.tfplan", "*_override.tf", "*.release.json", "__pycache__"
@@ -66,6 +88,8 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ROOT / "functions", tree / "functions", ignore=ignored)
     script = str(ROOT / "scripts/tools/function_zip.py")
     subprocess.run([sys.executable, script, str(tree / "build/invoke.zip")], check=True)
+    with tree.joinpath("terraform/platform/prod.tfvars").open("a") as values:
+        values.write("\nforce_destroy = true\n")
     return tree
 
 
@@ -74,10 +98,10 @@ Make = Callable[[str, str], str]
 
 @pytest.fixture(scope="module")
 def make(tree: Path, env: Environment) -> Make:
-    """`make VERB STACK=... ENV=dev`, which must succeed; what it says."""
+    """`make VERB STACK=... ENV=prod`, which must succeed; what it says."""
 
     def make(verb: str, root: str) -> str:
-        command = [sys.executable, str(tree / "terraform/stack.py"), verb, root, "dev"]
+        command = [sys.executable, str(tree / "terraform/stack.py"), verb, root, "prod"]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         told = f"{done.stderr}\n{done.stdout[-3000:]}"  # the error first: CI shows a part of it
         assert done.returncode == 0, f"{verb} {root}\n{told}"
@@ -94,7 +118,7 @@ def outputs(tree: Path, root: str, env: Environment) -> Outputs:
 
 
 def release(tree: Path, aws: Aws, platform: Outputs, server: dict[str, str]) -> None:
-    """What `kennel deploy` does: the artifact into its bucket, the values beside dev.tfvars."""
+    """What `kennel deploy` does: the artifact into its bucket, the values beside prod.tfvars."""
     bucket = platform["bucket_names"]["models"]
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
@@ -102,20 +126,39 @@ def release(tree: Path, aws: Aws, platform: Outputs, server: dict[str, str]) -> 
     aws.client("s3").put_object(Bucket=bucket, Key="1/model.tar.gz", Body=packed.getvalue())
     values = {
         "data_bucket": platform["bucket_names"]["data"],
+        "data_capture": {"bucket": platform["bucket_names"]["data"], "percent": 10},
         "environment": server,
-        # Not as in dev.tfvars: the tests' one provider does not stand in the root's folder.
+        # Not as in prod.tfvars: the tests' one provider does not stand in the root's folder.
         "function_zip": str(tree / "build/invoke.zip"),
         "image": f"{platform['repository_urls']['serve']}@sha256:{'2c26' * 16}",
         "kms_key_arn": platform["kms_key_arn"],
         "model_data": f"s3://{bucket}/1/model.tar.gz",
+        "network": platform["network"],
+        "scaling": {"min_instances": 2, "schedule": SCHEDULE, "surge": {"concurrent_requests": 12}},
     }
-    tree.joinpath("terraform/service/dev.release.json").write_text(json.dumps(values))
+    tree.joinpath("terraform/service/prod.release.json").write_text(json.dumps(values))
+
+
+@pytest.mark.slow
+def test_a_failure_of_the_account_ends_a_plan_at_once(env: Environment, tmp_path: Path) -> None:
+    """The provider heeds no AWS_MAX_ATTEMPTS, and would repeat a 500 for ten minutes."""
+    (tmp_path / "main.tf").write_text(QUEUE)
+    call(env["KENNEL_TERRAFORM"], "init", folder=tmp_path, env=env)
+    command = [env["KENNEL_TERRAFORM"], "plan", "-no-color"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "EmulatorFailure" in done.stderr
+    assert "ZeroDivisionError" in done.stderr
 
 
 @pytest.mark.slow
 def test_every_root_lives_from_its_first_plan_to_its_end(
     make: Make, tree: Path, env: Environment, aws: Aws, tmp_path: Path
 ) -> None:
+    aws.client("iam").create_open_id_connect_provider(  # which prod finds made by dev
+        Url="https://token.actions.githubusercontent.com", ClientIDList=["sts.amazonaws.com"]
+    )
     for root in ROOTS:
         if root == "service":
             platform = outputs(tree, "platform", env)
@@ -123,29 +166,33 @@ def test_every_root_lives_from_its_first_plan_to_its_end(
         make("plan", root)
         make("apply", root)
 
-    # Nothing has changed, and nothing is changed.
-    for root in ROOTS:
-        assert "No changes." in make("plan", root), root
+    with restarted(aws):
+        # Nothing has changed, and nothing is changed.
+        settle(aws)
+        for root in ROOTS:
+            assert "No changes." in (said := make("plan", root)), said
 
-    # Nor when autoscaling has added an instance.
-    sagemaker = aws.client("sagemaker")
-    wanted = [{"VariantName": "live", "DesiredInstanceCount": 2}]
-    sagemaker.update_endpoint_weights_and_capacities(
-        EndpointName="kennel-dev", DesiredWeightsAndCapacities=wanted
-    )
-    sagemaker.get_waiter("endpoint_in_service").wait(
-        EndpointName="kennel-dev", WaiterConfig={"Delay": 1}
-    )
-    assert "No changes." in make("plan", "service")
+        # Nor when autoscaling has added an instance.
+        aws.client("sagemaker").update_endpoint_weights_and_capacities(
+            EndpointName=NAME,
+            DesiredWeightsAndCapacities=[{"VariantName": "live", "DesiredInstanceCount": 3}],
+        )
+        settle(aws)
+        assert "No changes." in (said := make("plan", "service")), said
 
-    # Destroyed in the reverse order, with what is in the buckets where the values allow it.
-    with tree.joinpath("terraform/bootstrap/dev.tfvars").open("a") as values:
-        values.write("\nforce_destroy = true\n")
-    make("plan", "bootstrap")
-    make("apply", "bootstrap")
-    for root in reversed(ROOTS):
-        make("destroy", root)
-    assert left(aws) == []
+        # Destroyed in the reverse order, with what is in the buckets where the values allow it.
+        with tree.joinpath("terraform/bootstrap/prod.tfvars").open("a") as values:
+            values.write("\nforce_destroy = true\n")
+        make("plan", "bootstrap")
+        make("apply", "bootstrap")
+        for root in reversed(ROOTS):
+            make("destroy", root)
+        assert left(aws) == []
+
+
+def settle(aws: Aws) -> None:
+    waiter = aws.client("sagemaker").get_waiter("endpoint_in_service")
+    waiter.wait(EndpointName=NAME, WaiterConfig={"Delay": 1})
 
 
 def left(aws: Aws) -> list[str]:
