@@ -20,7 +20,7 @@ from rich.table import Table
 
 from kennel import aws, outputs, s3
 from kennel.errors import Failed, UserError
-from kennel.network import create, outlasting
+from kennel.network import create, hinted, outlasting
 from kennel.outputs import Outputs
 from kennel.progress import counted
 from kennel.runs import prices
@@ -71,8 +71,7 @@ def batch(
     client = aws.client("s3", platform.region)
     with ended_by_signals():
         name = attach or start(request, uri, sagemaker, client)
-        description = follow(name, sagemaker, client)
-        rows = collect(description, client)
+        description, rows = follow(name, sagemaker, client)
     show(rows, as_csv=as_csv, as_json=as_json)
     console.print(cost(description))
     if description["TransformJobStatus"] == "Failed":
@@ -137,13 +136,11 @@ def input_of(description: Mapping[str, Any]) -> str:
     return str(description["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
 
 
-def follow(name: str, sagemaker: Any, client: Any) -> dict[str, Any]:
-    """Until it has ended; whoever does not wait for that is told how to come back."""
-    try:
-        return watch(name, sagemaker, client)
-    except KeyboardInterrupt:
-        console.print(f"it goes on; come back with `kennel batch --attach {name}`")
-        raise
+def follow(name: str, sagemaker: Any, client: Any) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Until it has ended, and its answers; whoever does not get them is told how to come back."""
+    with hinted(console.print, f"what runs goes on; come back with `kennel batch --attach {name}`"):
+        description = watch(name, sagemaker, client)
+        return description, collect(description, client)
 
 
 def watch(name: str, sagemaker: Any, client: Any) -> dict[str, Any]:

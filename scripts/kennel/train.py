@@ -11,6 +11,7 @@ from rich.console import Console
 
 from kennel import aws, git, outputs, s3, which_image
 from kennel.errors import Failed, UserError
+from kennel.network import hinted
 from kennel.outputs import Outputs
 from kennel.places import ROOT
 from kennel.registry import Registry, Release
@@ -220,15 +221,13 @@ def on_this_machine(wish: Wish, env: str) -> dict[str, Any]:
 
 def finish(run: Run, platform: Outputs | None, env: str, *, quiet: bool = False) -> dict[str, Any]:
     """Watch a run that goes on without us, then bring home what it has left."""
-    try:
+    with hinted(
+        console.print,
+        f"what runs goes on; come back with `kennel jobs attach {run.name}`, end it with `kennel "
+        f"jobs stop {run.name}`",
+    ):
         status = Watch(run, console, quiet=quiet).until_end()
-    except KeyboardInterrupt:
-        console.print(
-            f"it goes on; come back with `kennel jobs attach {run.name}`, end it with `kennel jobs "
-            f"stop {run.name}`"
-        )
-        raise
-    return conclude(run, status, platform, env)
+        return conclude(run, status, platform, env)
 
 
 def conclude(run: Run, status: Status, platform: Outputs | None, env: str) -> dict[str, Any]:

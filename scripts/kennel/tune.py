@@ -12,7 +12,7 @@ from rich.console import Console
 
 from kennel import outputs
 from kennel.errors import Failed, UserError
-from kennel.network import outlasting
+from kennel.network import hinted, outlasting
 from kennel.outputs import Outputs
 from kennel.runs import prices, training
 from kennel.runs.run import RESULTS
@@ -99,14 +99,18 @@ def on_sagemaker(wish: Wish, plan: Plan, env: str) -> dict[str, Any]:
 
 
 def finish(job: tuning.TuningJob, platform: Outputs, env: str) -> dict[str, Any]:
-    try:
-        description = watch(job)
-    except KeyboardInterrupt:
-        console.print(
-            f"it goes on; come back with `kennel tune --attach {job.name}`, end it with "
-            f"`--stop {job.name}`"
-        )
-        raise
+    with hinted(
+        console.print,
+        f"what runs goes on; come back with `kennel tune --attach {job.name}`, end it with "
+        f"`--stop {job.name}`",
+    ):
+        return conclude(job, watch(job), platform, env)
+
+
+def conclude(
+    job: tuning.TuningJob, description: Mapping[str, Any], platform: Outputs, env: str
+) -> dict[str, Any]:
+    """The table, and the release of the best; an error if there is none."""
     found, searched = job.trials(), job.ranges()
     outcome = report(job.name, found, searched)
     console.print(spent(found, description))

@@ -1,18 +1,25 @@
-"""A network that goes in the middle: what runs on AWS goes on, and the verb with it."""
+"""A network or an AWS that goes in the middle: what runs goes on, and nobody loses sight of it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from click.testing import CliRunner
 
-from kennel import batch, jobs, tune
+from kennel import batch, jobs, train, tune
 from kennel.network import PATIENCE, outlasting
+from kennel.outputs import Outputs
 from kennel.runs.logs import Line
 from kennel.runs.run import Status
 
 LOST = EndpointConnectionError(endpoint_url="https://sagemaker")
 SLOW = ReadTimeoutError(endpoint_url="https://sagemaker")
+
+
+def refusal(code: str, status: int = 400) -> ClientError:
+    answer: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "DescribeTrainingJob")
 
 
 class Answers:
@@ -41,9 +48,46 @@ def test_after_an_hour_it_is_given_up_and_a_refusal_at_once() -> None:
     with pytest.raises(EndpointConnectionError):
         outlasting(Answers(*[LOST] * 200), lambda _: None, slept.append, 5.0)
     assert PATIENCE - 60 < sum(slept) <= PATIENCE
-    refusal = ClientError({"Error": {"Code": "ExpiredToken"}}, "DescribeTrainingJob")
     with pytest.raises(ClientError):
-        outlasting(Answers(refusal), lambda _: None, slept.append, 5.0)
+        outlasting(Answers(refusal("ExpiredToken")), lambda _: None, slept.append, 5.0)
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [refusal("ThrottlingException"), refusal("RequestLimitExceeded", 503), refusal("Oops", 500)],
+)
+def test_an_aws_that_is_busy_is_waited_for_too(busy: ClientError) -> None:
+    said = list[str]()
+    assert outlasting(Answers(busy, busy, "there"), said.append, lambda _: None, 5.0) == "there"
+    assert said[0].startswith("AWS does not answer just now (")
+
+
+class Expired:
+    """Whatever is asked of it, the token has expired."""
+
+    name, where = "job-1", "sagemaker"
+
+    def __getattr__(self, _: str) -> Answers:
+        return Answers(refusal("ExpiredToken"))
+
+
+NOWHERE = Outputs("platform", {})
+
+
+@pytest.mark.parametrize(
+    ("watch", "hint"),
+    [
+        (lambda job: train.finish(job, NOWHERE, "dev"), "kennel jobs attach job-1"),
+        (lambda job: tune.finish(job, NOWHERE, "dev"), "kennel tune --attach job-1"),
+        (lambda job: batch.follow("job-1", job, job), "kennel batch --attach job-1"),
+    ],
+)
+def test_whose_token_expires_hears_how_to_come_back(
+    watch: Callable[[Any], None], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ClientError):
+        watch(Expired())
+    assert f"come back with `{hint}`" in capsys.readouterr().err
 
 
 def test_a_search_is_watched_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,6 +109,8 @@ def test_a_batch_is_watched_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
     class SageMaker:
         describe_transform_job = Answers(going, LOST, going, SLOW, done)
 
+    monkeypatch.setattr(batch, "collect", lambda *_: [])
+
     class S3:
         def get_paginator(self, _: str) -> "S3":
             return self
@@ -73,7 +119,8 @@ def test_a_batch_is_watched_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
             return [{"Contents": [{"Key": "dogs/a.jpg", "Size": 1}]}]
 
     monkeypatch.setattr("time.sleep", lambda _: None)
-    assert batch.follow("job", SageMaker(), S3())["TransformJobStatus"] == "Completed"
+    found, _ = batch.follow("job", SageMaker(), S3())
+    assert found["TransformJobStatus"] == "Completed"
 
 
 def test_a_log_is_followed_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
