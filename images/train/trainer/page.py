@@ -100,15 +100,20 @@ def mistakes(facts: Facts) -> str:
         said, true = int(judgement.probabilities[place].argmax()), int(judgement.labels[place])
         figures.append(
             f'<figure><img alt="" src="{charts.picture(facts.square(int(place)))}"><figcaption>'
-            f'<span class="bad">{escape(classes[said])} '
-            f"<b>{judgement.probabilities[place, said]:.0%}</b></span><br>is "
-            f"{escape(classes[true])} <b>{judgement.probabilities[place, true]:.0%}</b>"
-            "</figcaption></figure>"
+            + answer("bad", classes[said], judgement.probabilities[place, said])
+            + answer("", f"is {classes[true]}", judgement.probabilities[place, true])
+            + "</figcaption></figure>"
         )
     return (
         "<h2>Mistakes</h2><p>What the model was surest of, and what it is.</p>"
         f'<div class="sheet" style="margin-top:12px">{"".join(figures)}</div>'
     )
+
+
+def answer(kind: str, text: str, share: float) -> str:
+    """A line below a picture; a name too long for it is cut short, and whole under the pointer."""
+    text = escape(text)
+    return f'<div class="said {kind}"><span title="{text}">{text}</span><b>{share:.0%}</b></div>'
 
 
 def by_class(facts: Facts) -> str:
