@@ -10,7 +10,7 @@ READY  := $(VENV)/ready-$(TORCH)
 CHECKOV := .tools/checkov/ready
 LOCKS  := requirements/dev.lock requirements/torch.lock
 STACK  ?= service
-ENV    ?= dev
+ENV    ?= $(or $(KENNEL_ENV),dev)
 ARGS   ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -93,7 +93,8 @@ plan apply destroy: $(READY) ## Terraform on STACK=bootstrap|platform|service in
 lock: $(READY) ## Make the lock files anew from requirements (ARGS=--upgrade for newer versions)
 	@$(BIN)/python scripts/tools/locks.py make $(ARGS)
 
-clean: ## Remove all that make has made: environment, tools, results
+clean: ## Remove environment, tools, caches and results; the account of `make local` ends
+	-[ ! -x $(BIN)/kennel ] || $(BIN)/kennel local down
 	rm -rf $(VENV) .tools .kennel build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 	find terraform -name .terraform -prune -exec rm -rf {} +

@@ -199,8 +199,8 @@ def stack(root: str, env: str) -> tuple[Outputs | None, Finding]:
 def limits(platform_: Outputs | None, service: Outputs | None, region: str) -> Iterator[Finding]:
     """What the account may have at once, where a stack like ours needs it."""
     job: dict[str, Any] = platform_.get("training_job") or {} if platform_ else {}
-    kinds = quotas.needed(job, serving_type(service, region))
-    yield told("lambda", lambda: concurrency(region), WARNING)
+    kinds = quotas.needed(job, *serving(service, region))
+    yield told("lambda", lambda: concurrency(region, 0 if service else quotas.RESERVED), WARNING)
     yield from (
         told(each.about, lambda each=each: quota(each, region), WARNING)  # type: ignore[misc]
         for each in kinds
@@ -211,19 +211,20 @@ def limits(platform_: Outputs | None, service: Outputs | None, region: str) -> I
         yield told(about, partial(of_fleet, kind, nodes, region, spot=spot), WARNING)
 
 
-def serving_type(service: Outputs | None, region: str) -> str:
-    """What the endpoint runs on, or what it would by default."""
+def serving(service: Outputs | None, region: str) -> tuple[str, int]:
+    """What the endpoint runs on, and on how many, or what it would by default."""
     if service is None:
-        return quotas.SERVING
+        return quotas.SERVING, 1
     sagemaker = aws.client("sagemaker", region)
     try:
         endpoint = sagemaker.describe_endpoint(EndpointName=service["endpoint_name"])
         config = sagemaker.describe_endpoint_config(
             EndpointConfigName=endpoint["EndpointConfigName"]
         )
-        return str(config["ProductionVariants"][0]["InstanceType"])
+        count = endpoint["ProductionVariants"][0].get("DesiredInstanceCount") or 1
+        return str(config["ProductionVariants"][0]["InstanceType"]), int(count)
     except (BotoCoreError, ClientError, KeyError, UserError):
-        return quotas.SERVING
+        return quotas.SERVING, 1
 
 
 def of_fleet(kind: str, nodes: int, region: str, *, spot: bool) -> Finding:
@@ -242,13 +243,14 @@ def quota(wanted: quotas.Wanted, region: str) -> Finding:
     return Finding(wanted.about, WARNING, what, quotas.request(wanted, code, region))
 
 
-def concurrency(region: str) -> Finding:
-    """Lambda keeps 100 of the account's executions for functions that reserve none."""
+def concurrency(region: str, reserve: int) -> Finding:
+    """Whether the function can still reserve so many executions."""
     limit = aws.client("lambda", region).get_account_settings()["AccountLimit"]
-    total, free = limit["ConcurrentExecutions"], limit["UnreservedConcurrentExecutions"]
+    total, free = int(limit["ConcurrentExecutions"]), int(limit["UnreservedConcurrentExecutions"])
     what = f"{total} concurrent executions, {free} not reserved"
-    if total >= quotas.LAMBDA.least:
+    lacking = quotas.UNRESERVED + reserve - free
+    if lacking <= 0:
         return Finding("lambda", OK, what)
-    remedy = quotas.request(quotas.LAMBDA, quotas.LAMBDA.code, region)
-    what += f"; the function reserves 10 and 100 must stay: {quotas.LAMBDA.least:g} needed"
-    return Finding("lambda", WARNING, what, remedy)
+    wanted = quotas.Wanted("lambda", "lambda", "", total + lacking, quotas.LAMBDA_CODE)
+    what += f"; the function reserves {reserve} and {quotas.UNRESERVED} must stay"
+    return Finding("lambda", WARNING, what, quotas.request(wanted, wanted.code, region))

@@ -25,7 +25,9 @@ class Wanted:
     code: str = ""  # where it is the same everywhere; SageMaker has one for each instance type
 
 
-LAMBDA = Wanted("lambda", "lambda", "Concurrent executions", 120, "L-B99A9384")
+RESERVED = 10  # by the function, unless terraform/service says otherwise
+UNRESERVED = 100  # that Lambda keeps for functions that reserve none
+LAMBDA_CODE = "L-B99A9384"
 # EC2 counts vCPUs by families of types; their codes on demand and on Spot.
 FAMILIES = {
     "G and VT": ({"g", "gr", "vt"}, "L-DB2E81BA", "L-3819A6DF"),
@@ -37,11 +39,11 @@ FAMILIES = {
 SPENT = ("MaxSpotInstanceCountExceeded", "VcpuLimitExceeded")  # RunInstances' words for it
 
 
-def needed(job: Mapping[str, Any], serving: str) -> list[Wanted]:
+def needed(job: Mapping[str, Any], serving: str, instances: int) -> list[Wanted]:
     """What one release and one training job of the stack need; an update runs two fleets."""
     training, count = job.get("instance_type") or TRAINING, float(job.get("instance_count") or 1)
     return [
-        Wanted("endpoint", "sagemaker", f"{serving} for endpoint usage", 2),
+        Wanted("endpoint", "sagemaker", f"{serving} for endpoint usage", 2.0 * instances),
         Wanted("training", "sagemaker", f"{training} for training job usage", count),
         Wanted("spot training", "sagemaker", f"{training} for spot training job usage", count),
     ]

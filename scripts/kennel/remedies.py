@@ -58,6 +58,7 @@ OF_BUCKETS = {
     "CompleteMultipartUpload", "CreateMultipartUpload", "GetObject", "HeadObject",
     "ListMultipartUploads", "ListObjectsV2", "PutObject", "UploadPart",
 }  # fmt: skip
+OFF_TIME = ("Signature expired", "Signature not yet current")
 OF_STATUS = {"301": ELSEWHERE, "400": "", "403": DENIED, "404": ""}  # answers without a body
 
 
@@ -67,6 +68,8 @@ def of_answer(operation: str, response: Mapping[str, Any]) -> str:
     code, said = str(detail.get("Code", "")), str(detail.get("Message", "")).strip().rstrip(".")
     what = f"{operation}: {said or 'refused'} ({code})"
     remedy = OF_CODE.get(code) or OF_STATUS.get(code)
+    if said.startswith(OFF_TIME):  # SignatureDoesNotMatch too, for a clock that is off
+        remedy = CLOCK
     if remedy == DENIED and operation in OF_BUCKETS:
         remedy = BUCKET_DENIED
     if remedy == ELSEWHERE:

@@ -60,6 +60,8 @@ def tune(
     wish = Wish(settings={}, **given)
     if not (file or attach or stop):
         raise click.UsageError("name the FILE with the ranges, or a job to --attach to or --stop")
+    if (attach or stop) and wish.dry_run:
+        raise click.UsageError("--attach and --stop start nothing: leave out --dry-run")
     with ended_by_signals():
         if attach or stop:
             outcome = to_one_that_is(attach or stop, env, stop=bool(stop))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from kennel.__main__ import cli
 
@@ -44,3 +45,10 @@ def test_what_changes_something_can_be_tried_without(verb: str) -> None:
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_a_verb_says_what_it_is_for(verb: str) -> None:
     assert VERBS[verb].help
+
+
+@pytest.mark.parametrize("line", ["tune --stop x --dry-run", "tune --attach x --dry-run"])
+def test_what_is_never_without_effect_refuses_to_be_tried(line: str) -> None:
+    tried = CliRunner().invoke(cli, line.split())
+    assert tried.exit_code == 2
+    assert "leave out --dry-run" in tried.output

@@ -65,7 +65,7 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
 def test_the_doctor_looks_for_the_fleet_that_the_platform_has(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(doctor, "concurrency", lambda _: doctor.Finding("lambda", "ok", ""))
+    monkeypatch.setattr(doctor, "concurrency", lambda *_: doctor.Finding("lambda", "ok", ""))
     values = {"fleet": {"instance_type": "p4d.24xlarge", "max_count": 2}}
     found = {each.about: each for each in doctor.limits(Outputs("platform", values), None, REGION)}
     assert found["ec2"].state == "warning"
@@ -103,7 +103,7 @@ def executions(monkeypatch: pytest.MonkeyPatch, total: int, free: int) -> doctor
             return {"AccountLimit": limit}
 
     monkeypatch.setattr(aws, "client", lambda *_: Lambda())
-    return doctor.concurrency(REGION)
+    return doctor.concurrency(REGION, 10)
 
 
 def test_an_account_with_few_executions_cannot_reserve_those_of_the_function(
@@ -112,12 +112,34 @@ def test_an_account_with_few_executions_cannot_reserve_those_of_the_function(
     found = executions(monkeypatch, 10, 10)
     assert found.state == "warning"
     assert found.what.startswith("10 concurrent executions, 10 not reserved; the function reserves")
-    assert "--service-code lambda --quota-code L-B99A9384 --desired-value 120`" in found.remedy
+    assert "--service-code lambda --quota-code L-B99A9384 --desired-value 110`" in found.remedy
+
+
+def test_what_other_functions_reserve_is_not_there_for_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = executions(monkeypatch, 1000, 105)
+    assert "--desired-value 1005`" in found.remedy
 
 
 def test_one_with_enough_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = executions(monkeypatch, 1000, 900)
+    found = executions(monkeypatch, 110, 110)
     assert (found.state, found.remedy) == ("ok", "")
+
+
+def test_an_update_runs_two_fleets_of_what_serves_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    class SageMaker:
+        def describe_endpoint(self, **_: Any) -> dict[str, Any]:
+            variants = [{"DesiredInstanceCount": 3}]
+            return {"EndpointConfigName": "config", "ProductionVariants": variants}
+
+        def describe_endpoint_config(self, **_: Any) -> dict[str, Any]:
+            return {"ProductionVariants": [{"InstanceType": "ml.m5.large"}]}
+
+    monkeypatch.setattr(aws, "client", lambda *_: SageMaker())
+    served = doctor.serving(Outputs("service", {"endpoint_name": "dogs"}), REGION)
+    assert served == ("ml.m5.large", 3)
+    assert quotas.needed({}, *served)[0].least == 6
 
 
 def test_a_lambda_that_does_not_answer_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +147,6 @@ def test_a_lambda_that_does_not_answer_is_a_warning(monkeypatch: pytest.MonkeyPa
         raise EndpointConnectionError(endpoint_url="https://lambda")
 
     monkeypatch.setattr(aws, "client", lost)
-    found = doctor.told("lambda", lambda: doctor.concurrency(REGION), doctor.WARNING)
+    found = doctor.told("lambda", lambda: doctor.concurrency(REGION, 10), doctor.WARNING)
     assert found.state == "warning"
     assert "https://lambda" in found.what

@@ -111,6 +111,16 @@ def test_a_refusal_of_a_json_service_names_the_remedy(
     assert remedy in said
 
 
+def test_a_clock_that_is_off_is_not_taken_for_expired_credentials(answer: Aws) -> None:
+    answer.status = 403
+    answer.body = (
+        '{"__type": "SignatureDoesNotMatch", "message": "Signature expired: 20260101T000000Z is '
+        'now earlier than 20260101T001000Z (20260101T001500Z - 5 min.)"}'
+    )
+    said = explained(aws.client("sagemaker", **ONCE).list_models)
+    assert said.endswith("the clock of this machine is wrong: set it (`timedatectl set-ntp true`)")
+
+
 @pytest.mark.parametrize(
     ("status", "code", "remedy"),
     [
