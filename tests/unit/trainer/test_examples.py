@@ -1,7 +1,15 @@
 """Which test pictures a deployment is tried with."""
 
-import numpy as np
+import base64
+import io
+import json
+from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
+from trainer import examples
+from trainer.data import Source
 from trainer.examples import ranked
 from trainer.measure import Judgement
 
@@ -19,3 +27,20 @@ def test_pictures_that_the_precisions_disagree_about_are_left_out() -> None:
     full = judgement([[0.9, 0.1], [0.51, 0.49], [0.3, 0.7]], [0, 0, 1])
     small = judgement([[0.8, 0.2], [0.49, 0.51], [0.4, 0.6]], [0, 0, 1])
     assert ranked({"fp32": full, "int8": small}) == [0, 2]
+
+
+def test_a_large_picture_is_sent_smaller_and_a_small_one_as_it_is(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (900, 1800, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    Image.fromarray(noise[:20, :20]).save(tmp_path / "small.png")
+    names = ["large.png", "small.png"]
+    judged = judgement([[0.9, 0.1], [0.1, 0.9]], [0, 1])
+    sources = {name: Source(tmp_path / name) for name in names}
+    examples.write(tmp_path / "r.json", {"classes": ["a", "b"]}, {"fp32": judged}, names, sources)
+    large, small = json.loads((tmp_path / "r.json").read_text())["examples"]
+    assert (large["name"], small["name"]) == ("large.png.jpg", "small.png")
+    content = base64.b64decode(large["picture"])
+    assert len(content) < examples.LARGEST < (tmp_path / "large.png").stat().st_size
+    with Image.open(io.BytesIO(content)) as picture:
+        assert (picture.format, picture.size) == ("JPEG", (1024, 512))
+    assert base64.b64decode(small["picture"]) == (tmp_path / "small.png").read_bytes()

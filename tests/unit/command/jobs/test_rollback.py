@@ -214,7 +214,7 @@ def test_nothing_that_a_deployment_says_holds_a_secret(
     monkeypatch.setattr(stack, "settle", lambda _: None)
     monkeypatch.setattr(stack, "apply", lambda *_: None)
     monkeypatch.setattr(deploy, "History", Noting)
-    monkeypatch.setattr(deploy, "content_of", lambda *_: {"examples": []})
+    monkeypatch.setattr(deploy, "content_of", lambda *_: {"examples": ["one"]})
     monkeypatch.setattr(deploy, "cost", lambda _: "2 x ml.c6i.xlarge serve")
     try:
         deploy.go(deployment(2), deployment(1), platform, "dev", as_json=True, dry_run=False)
