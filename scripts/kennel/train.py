@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from kennel.network import hinted
 from kennel.outputs import Outputs
 from kennel.places import ROOT
 from kennel.registry import Registry, Release
-from kennel.runs import fleet, fleet_order, here, prices, settings, training
+from kennel.runs import fleet, fleet_order, here, prices, settings, spot, training
 from kennel.runs.follow import Watch
 from kennel.runs.run import RESULTS, Result, Run, Status, summary
 from kennel.runs.wish import Wish, check_for_here
@@ -54,9 +56,9 @@ def train(*, where: str, env: str, pairs: tuple[str, ...], as_json: bool, **give
 
     The log is followed until the job ends; Ctrl-C leaves a SageMaker job running (`kennel jobs
     attach` comes back to it) and ends a fleet. A fleet that loses its Spot capacity is started
-    again from its last checkpoint, three times at most, while this verb watches: not after
-    --detach. At the end the report lies in .kennel/jobs and the model is a release, pending
-    approval. Exits 3 if the job failed.
+    again from its last checkpoint, three times at most, as soon as there are machines (it waits for
+    half an hour), while this verb watches: not after --detach. At the end the report lies in
+    .kennel/jobs and the model is a release, pending approval. Exits 3 if the job failed.
     """
     wish = Wish(settings=settings.parse(pairs), **given)
     resumed = settings_of(wish.resume, where, env) if wish.resume else {}
@@ -156,21 +158,25 @@ def on_ec2(wish: Wish, env: str) -> dict[str, Any]:
     order = fleet_order_of(wish, platform, env)
     if wish.dry_run:
         return fleet.request(fleet.fleet_of(platform), "(new)", order)
-    resume = wish.resume
+    resume, paid = wish.resume, 0.0
     for attempt in range(RESTARTS + 1):
-        with fleet.started(
-            platform, wish.settings, console, order=order, resume=resume, keep=wish.detach
-        ) as run:
+        start = partial(
+            fleet.started, platform, wish.settings, console,
+            order=order, resume=resume, keep=wish.detach,
+        )  # fmt: skip
+        with spot.regained(start, resume, console) if attempt else start() as run:
             console.print(f"fleet run [bold]{run.name}[/]: {len(run.record['instances'])} nodes")
             if wish.detach:
                 return {"name": run.name, "where": run.where}
-            status = Watch(run, console, quiet=wish.quiet).until_end()
+            with hinted(console.print, f"{spot.way_on(run.name)}, if it saved one"):
+                status = Watch(run, console, quiet=wish.quiet).until_end()
+        paid += status.seconds
         if status.reason != fleet.INTERRUPTED or attempt == RESTARTS:
             break
         if not s3.is_empty(run.s3, f"{run.root}/checkpoints/"):
             resume = run.name
         console.print(f"{status.reason}; starting again from the last checkpoint")
-    return conclude(run, status, platform, env)
+    return conclude(run, replace(status, seconds=paid), platform, env)
 
 
 def fleet_order_of(wish: Wish, platform: Outputs, env: str) -> fleet_order.Order:

@@ -71,7 +71,8 @@ def end_surely(
     EC2 may neither list a new node nor know its id yet: while some are missing it is asked again,
     until it lists all that it has started.
     """
-    console.print("ending the nodes ...")
+    if nodes.most:
+        console.print("ending the nodes ...")
     ended, failures = set[str](), 0
     with undisturbed():
         while failures < TRIES:
