@@ -26,9 +26,9 @@ def find(name: str, platform: Outputs, env: str) -> str:
     if digest:
         return f"{address}@{digest}"
     if env == "local":  # where processes may stand for containers
-        from kennel.local.built import NO_IMAGE  # noqa: PLC0415 - only there
+        from kennel.local.built import sources_id  # noqa: PLC0415 - only there
 
-        return f"{address}@{NO_IMAGE}"
+        return f"{address}@{sources_id(name)}"
     raise UserError(f"no image was pushed to {address} yet: run `make build push ENV={env}`")
 
 

@@ -1,12 +1,12 @@
-"""The images that `make build` made on this machine."""
+"""The images that `make build` made on this machine, and what stands for them in processes."""
 
 import hashlib
 import shutil
 import subprocess
 
 from kennel.errors import UserError
+from kennel.places import ROOT
 
-NO_IMAGE = f"sha256:{hashlib.sha256(b'processes have no image').hexdigest()}"
 OTHERS = ("-gpu", "-arm64")  # what else shares a repository with the image for this machine
 
 
@@ -26,3 +26,13 @@ def image_id(part: str) -> str:
         if not tag.endswith(OTHERS):
             return image
     raise UserError(f"there is no image kennel/{part}: make build makes it")
+
+
+def sources_id(part: str) -> str:
+    """A digest for processes, which have no image: other sources are another release."""
+    folder, digest = ROOT / "images" / part, hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            name, content = str(path.relative_to(folder)).encode(), path.read_bytes()
+            digest.update(b"%d %d %b%b" % (len(name), len(content), name, content))
+    return f"sha256:{digest.hexdigest()}"

@@ -20,9 +20,9 @@ HYPERPARAMETERS = {
 }
 
 
-def job_name(classes: int) -> str:
+def job_name(classes: int, image: str) -> str:
     """The same name for the same work, so that it is not done twice."""
-    work = json.dumps([HYPERPARAMETERS, COUNTS, classes])
+    work = json.dumps([HYPERPARAMETERS, COUNTS, classes, image])
     return f"{PREFIX}-{hashlib.sha256(work.encode()).hexdigest()[:8]}"
 
 

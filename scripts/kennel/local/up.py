@@ -24,7 +24,7 @@ from botocore.exceptions import ClientError
 from kennel import sample
 from kennel.errors import UserError
 from kennel.local.account import Account
-from kennel.local.built import NO_IMAGE, image_id
+from kennel.local.built import image_id, sources_id
 from kennel.local.job import COUNTS, PREFIX, job_name, job_request
 from kennel.local.terraform import Stack, environment
 from kennel.places import ROOT
@@ -88,13 +88,14 @@ class Journey:
             if not path.exists():
                 raise UserError(f"{path} is gone: give another --model, or --classes to train one")
             return self._upload_model(path)
-        name = job_name(self._wishes.classes)
+        image = self._image("train")
+        name = job_name(self._wishes.classes, image)
         job = self._job(name)
         if job is None or job["TrainingJobStatus"] in ("Failed", "Stopped"):
             name = f"{name}-{int(time.time())}" if job else name
             self._upload_pictures()
             given = self._outputs["platform"]["training_job"]
-            request = job_request(name, self._image("train"), self._dataset, given)
+            request = job_request(name, image, self._dataset, given)
             self._client("sagemaker").create_training_job(**request)
         while (job := self._job(name)) and job["TrainingJobStatus"] in ("InProgress", "Stopping"):
             time.sleep(0.5)
@@ -213,9 +214,9 @@ class Journey:
         }
 
     def _image(self, part: str) -> str:
-        """The address in the emulated registry, by the id of the image that was built here."""
+        """The address in the emulated registry, by the id of what was built here, or lies here."""
         url = self._outputs["platform"]["repository_urls"][part]
-        return f"{url}@{image_id(part) if self._account.runner == 'docker' else NO_IMAGE}"
+        return f"{url}@{image_id(part) if self._account.runner == 'docker' else sources_id(part)}"
 
     def _instances(self) -> int | None:
         """What autoscaling has reached, which a new release is to keep."""
