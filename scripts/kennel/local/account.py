@@ -40,6 +40,11 @@ class Account:
         return self.state / "control.log"
 
     @property
+    def lock(self) -> Path:
+        """Beside the home: `down` deletes what is within, and keeps it until all is gone."""
+        return self.home.with_name(f"{self.home.name}.lock")
+
+    @property
     def runner(self) -> str:
         """That of the first start; none before it."""
         return str(self._kept.get("runner", ""))
@@ -139,7 +144,7 @@ class Account:
     def alone(self) -> Iterator[None]:
         """Only one command at a time changes the account."""
         self.home.parent.mkdir(parents=True, exist_ok=True)
-        with self.home.with_suffix(".lock").open("w") as lock:
+        with self.lock.open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

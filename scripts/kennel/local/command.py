@@ -163,7 +163,7 @@ def down(account: Account, *, keep: bool) -> None:
         else:
             account.remove()
     if not keep:
-        account.home.with_suffix(".lock").unlink(missing_ok=True)
+        account.lock.unlink(missing_ok=True)
 
 
 @local.command()

@@ -37,6 +37,14 @@ def test_two_commands_do_not_change_an_account_at_once(tmp_path: Path) -> None:
         pass
 
 
+def test_accounts_are_held_each_by_itself_whatever_their_names(tmp_path: Path) -> None:
+    first, second = Account(tmp_path / "x.1"), Account(tmp_path / "x.2")
+    with first.alone(), second.alone():
+        assert CliRunner().invoke(local, ["--home", str(tmp_path / "x.3"), "down"]).exit_code == 0
+        assert first.lock.exists()
+        assert second.lock.exists()
+
+
 def test_a_stale_control_file_is_not_taken_for_a_running_account(tmp_path: Path) -> None:
     account = Account(tmp_path / "local")
     account.state.mkdir(parents=True)
