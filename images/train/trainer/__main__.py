@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from trainer import failure, package, paths, places
+from trainer import failure, package, paths, places, worker
 from trainer.config import Config
 from trainer.errors import TrainingError
 
@@ -16,6 +16,7 @@ USAGE = """usage: python -m trainer train            train as the files under /o
        python -m trainer package FILE     pack the trained model as FILE (model.tar.gz)
        python -m trainer settings FILE... check each hyperparameters.json; print all as JSON"""
 STOPPED = 128 + signal.SIGTERM
+LAUNCHED = "TORCHELASTIC_RUN_ID"  # set by torchrun, which then has started all processes itself
 
 
 def train() -> None:
@@ -52,6 +53,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     match sys.argv[1:]:
         case ["train"]:
+            if LAUNCHED in os.environ:
+                return failure.worker(worker.run)
             paths.FAILURE.unlink(missing_ok=True)
             return failure.recorded(train)
         case ["package", target]:

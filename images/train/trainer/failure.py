@@ -38,8 +38,10 @@ def record(reason: str) -> int:
 def worker(action: Callable[[], None]) -> int:
     """The same for a process that a launcher may start again. A TrainingError comes back each
     time, so no second start is of use; of anything else the launcher is told."""
-    if paths.FAILURE.exists() and attempt() != "0":
+    if attempt() != "0" and paths.FAILURE.exists():
         return 1
+    if attempt() == "0" and os.environ.get("LOCAL_RANK", "0") == "0" and RUN not in os.environ:
+        paths.FAILURE.unlink(missing_ok=True)  # of a run before: a launcher of others leaves it
     try:
         action()
     except TrainingError as error:
@@ -50,7 +52,6 @@ def worker(action: Callable[[], None]) -> int:
             raise
         leave_word(f"reason-{attempt()}", f"{type(error).__name__}: {error}")
         return 1
-    paths.FAILURE.unlink(missing_ok=True)  # of a run before, under a launcher that leaves it
     return 0
 
 

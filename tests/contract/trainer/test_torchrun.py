@@ -18,7 +18,7 @@ def test_two_nodes_under_torchrun_end_as_two_processes_of_one_launcher(
     roots = [ml_root(), ml_root()]
     command = [sys.executable, "-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
     command += ["--max-restarts=3", "--rdzv-id=r-1", "--rdzv-backend=c10d"]
-    command += [f"--rdzv-endpoint=127.0.0.1:{free_port()}", "-m", "trainer.worker"]
+    command += [f"--rdzv-endpoint=127.0.0.1:{free_port()}", "-m", "trainer", "train"]
     surroundings = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     nodes = [
         subprocess.Popen(

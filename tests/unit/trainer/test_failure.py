@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from trainer import failure, paths
+from trainer.errors import TrainingError
 
 
 def test_the_first_reason_stands_and_each_is_said(
@@ -17,11 +18,20 @@ def test_the_first_reason_stands_and_each_is_said(
     assert capsys.readouterr().err == "error: the first\nerror: the second\n"
 
 
-def test_a_success_leaves_no_reason_of_a_run_before(
+def test_the_first_attempt_under_torchrun_forgets_the_reason_of_a_run_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Plain torchrun does not remove it, and its first attempt does not ask."""
     monkeypatch.setattr(paths, "FAILURE", tmp_path / "output/failure")
     failure.record("of yesterday")
     assert failure.worker(lambda: None) == 0
     assert not paths.FAILURE.exists()
+
+    def fail() -> None:
+        raise TrainingError("of today")
+
+    failure.record("of yesterday")
+    assert failure.worker(fail) == 1
+    assert paths.FAILURE.read_text() == "of today"
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert failure.worker(lambda: None) == 1  # it would only fail again
+    assert paths.FAILURE.read_text() == "of today"
