@@ -8,12 +8,12 @@ from typing import Any
 import click
 from rich.table import Table
 
-from kennel import artifact, outputs, stack, which_image
+from kennel import artifact, jobs, outputs, stack, which_image
 from kennel.deployments import History
 from kennel.errors import UserError
 from kennel.outputs import Outputs
 from kennel.registry import Registry, Release
-from kennel.runs import here, results, training
+from kennel.runs import results
 from kennel.runs.run import RESULTS, Result
 from kennel.terminal import show as show_table
 
@@ -117,7 +117,7 @@ def reject(**given: Any) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what it would consist of.")
 @outputs.environment
 def add(source: str, *, env: str, image: str, as_json: bool, dry_run: bool) -> None:
-    """Make a release of a job's result (SOURCE is the job's name), of a local run's too.
+    """Make a release of a job's result (SOURCE is its name), of a fleet's or a local run's too.
 
     `kennel train` does this by itself; it is for a model trained on this machine, or for one whose
     serving image was pushed later. The same image and model are one release, however often added.
@@ -129,21 +129,26 @@ def add(source: str, *, env: str, image: str, as_json: bool, dry_run: bool) -> N
         plan = {"job": source, "image": image, "dry_run": True}
         click.echo(json.dumps(plan) if as_json else f"would make a release of {source}, in {image}")
         return
-    release = registry.add(result_of(source, platform, registry), image, source)
+    release = registry.add(result_of(source, env, registry), image, source)
     if as_json:
         click.echo(json.dumps(described(release)))
     else:
         click.echo(f"release {release.number}, {release.state}")
 
 
-def result_of(job: str, platform: Outputs, registry: Registry) -> Result:
-    folder = RESULTS / job
-    if not (folder / "run.json").exists():
-        return training.TrainingJob(job, platform).collect(folder)
-    run = here.LocalRun(job)
-    if run.status().state != "Completed":
-        raise UserError(f"{job} is not completed: `kennel train --where local --resume {job}`")
+def result_of(job: str, env: str, registry: Registry) -> Result:
+    run, _ = jobs.find(job, env)
+    status, folder = run.status(), RESULTS / job
+    if not status.ended:
+        raise UserError(f"{job} has not ended: `kennel jobs attach {job}` waits for that")
+    if status.state != "Completed":
+        raise UserError(
+            f"{job} is not completed, but {status.state}: `kennel train --where {run.where} "
+            f"--resume {job}` goes on from its checkpoint"
+        )
     found = run.collect(folder)
+    if run.where != "local":
+        return found
     artifact.unpack(Path(found.model_data), folder / "checked")
     return results.result(registry.upload(Path(found.model_data), job), folder)
 
