@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import click
@@ -48,6 +49,7 @@ def list_(*, env: str, most: int, only_local: bool, as_json: bool) -> None:
             found.append(row | {"state": each["TrainingJobStatus"]})
         found += [row_of(each) for each in fleet.recent(platform, most)]
     found += [row_of(each) for each in here.recent(most)]
+    found.sort(key=lambda row: datetime.fromisoformat(row["began"]), reverse=True)
     if as_json:
         click.echo(json.dumps({"jobs": found}))
         return
