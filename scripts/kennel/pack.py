@@ -97,8 +97,8 @@ def write(
 
 def prepare(path: Path, short_side: int) -> tuple[bytes, bool]:
     """The bytes that go in, and whether they are other than the file's."""
-    content = path.read_bytes()
     try:
+        content = path.read_bytes()
         with Image.open(io.BytesIO(content), formats=folder.FORMATS) as opened:
             turned = opened.getexif().get(0x0112, folder.UPRIGHT) != folder.UPRIGHT
             as_it_is = opened.mode == "RGB" and not turned and min(opened.size) <= short_side

@@ -13,6 +13,7 @@ from PIL import Image
 
 from kennel.data import data as command
 from kennel.errors import UserError
+from kennel.pack import prepare
 from trainer import data
 from trainer.errors import TrainingError
 
@@ -104,6 +105,11 @@ def test_a_corrupt_picture_stops_the_packing_by_name(spoilt: Path, tmp_path: Pat
     assert isinstance(result.exception, UserError)
     assert f"{victim.name} cannot be read as a picture" in str(result.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_cannot_be_opened_stops_it_by_name_too(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"gone\.jpg cannot be read as a picture: .*No such file"):
+        prepare(tmp_path / "gone.jpg", 64)
 
 
 @pytest.fixture
