@@ -5,83 +5,23 @@ One account for the module, with AWS's waits 60 times as fast; the tests tell it
 
 import json
 import os
-import subprocess
-import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
 from kennel.errors import UserError
-from kennel.local import up
-from kennel.local.account import Account
-from kennel.local.terraform import Stack
+from kennel.local.job import job_request
 from tests.conftest import listening
 from tests.contract.local.releases import packed
+from tests.e2e.local.life import Life, Seen, callers, named, predict, wait_for
 
 pytestmark = pytest.mark.slow
 MOST_SECONDS = 180.0  # from nothing to an answer, on two cores that do nothing else
 SCALING = {"max_instances": 2, "concurrent_requests": 1}
-
-
-@dataclass
-class Life:
-    """The account, with what a person has of it."""
-
-    home: Path
-    seconds: float = 0.0
-    answer: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def account(self) -> Account:
-        return Account(self.home)
-
-    @property
-    def stack(self) -> Stack:
-        running = self.account.running()
-        assert running is not None
-        log = self.home / "terraform.log"
-        return Stack(self.home / "tree", running["address"], running["region"], log)
-
-    @property
-    def outputs(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.home / "outputs.json").read_text())["service"]
-        return found
-
-    def kennel(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "kennel", "local", "--home", str(self.home), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def client(self, service: str) -> Any:
-        running = self.account.running()
-        assert running is not None
-        return up.client(service, running["address"], running["region"])
-
-    def instances(self) -> int:
-        [variant] = self.endpoint()["ProductionVariants"]
-        return int(variant["CurrentInstanceCount"])
-
-    def endpoint(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.client("sagemaker").describe_endpoint(EndpointName=up.PREFIX)
-        return found
-
-    def release(self, content: bytes, name: str) -> dict[str, Any]:
-        """The values of the service root for another artifact."""
-        values = json.loads((self.home / "tree/terraform/service/local.tfvars.json").read_text())
-        bucket = values["model_data"].split("/")[2]
-        key = f"{name}/model.tar.gz"
-        self.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
-        return {**values, "model_data": f"s3://{bucket}/{key}", "running_instances": 1}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +33,8 @@ def life(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     began = time.monotonic()
     try:
         options = ("--port", "0", "--speed", "60", "--classes", "2", "--values", str(values))
-        life.answer = json.loads(life.kennel("up", *options))
+        done = life.run("up", *options)
+        life.answer, life.told = json.loads(done.stdout), done.stderr
         life.seconds = time.monotonic() - began
         yield life
     finally:
@@ -105,59 +46,6 @@ def model(life: Life) -> Path:
     """The files of the first release."""
     [folder] = (life.account.state / "artifacts").iterdir()
     return folder
-
-
-@dataclass
-class Seen:
-    names: Counter[str] = field(default_factory=Counter)  # of the models that answered
-    failures: list[str] = field(default_factory=list)
-
-
-@contextmanager
-def callers(life: Life, number: int, pause: float = 0.0) -> Iterator[Seen]:
-    """InvokeEndpoint from several threads, and the API from one, until the block ends."""
-    seen, over = Seen(), threading.Event()
-    picture = Path(life.answer["picture"]).read_bytes()
-
-    def invoke() -> None:
-        runtime = life.client("sagemaker-runtime")
-        while not over.wait(pause):
-            try:
-                answer = runtime.invoke_endpoint(
-                    EndpointName=up.PREFIX, Body=picture, ContentType="image/jpeg"
-                )
-                seen.names[json.load(answer["Body"])["model"]["name"]] += 1
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is a failed request
-                seen.failures.append(repr(error))
-
-    def call() -> None:
-        while not over.wait(0.4):  # the usage plan allows ten a second
-            answer = predict(life, picture)
-            if answer.is_error:
-                seen.failures.append(f"{answer.status_code} {answer.text}")
-
-    threads = [threading.Thread(target=invoke) for _ in range(number)]
-    threads.append(threading.Thread(target=call))
-    for thread in threads:
-        thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-
-
-def predict(life: Life, picture: bytes) -> httpx.Response:
-    url, key = str(life.outputs["predict_url"]), str(life.outputs["api_key"])
-    headers = {"Content-Type": "image/jpeg", "x-api-key": key}
-    return httpx.post(url, content=picture, headers=headers, timeout=60, trust_env=False)
-
-
-def named(model: Path, name: str) -> bytes:
-    """The artifact of the same model under another name."""
-    manifest = json.loads((model / "manifest.json").read_text())
-    return packed(model, **{"manifest.json": json.dumps(manifest | {"name": name}).encode()})
 
 
 def test_from_nothing_to_an_answer_on_loopback_alone(life: Life) -> None:
@@ -174,26 +62,89 @@ def test_the_aws_cli_sees_what_terraform_made_and_asks_the_model(
     life: Life, tmp_path: Path
 ) -> None:
     answer = tmp_path / "answer.json"
-    shell = (
-        'eval "$("$0" -m kennel local --home "$1" env)" && '
+    told = life.shell(
         "aws sagemaker describe-endpoint --endpoint-name kennel-local --output json && "
         "aws sagemaker-runtime invoke-endpoint --endpoint-name kennel-local "
-        '--content-type image/jpeg --body "fileb://$2" "$3" >&2'
+        '--content-type image/jpeg --body "fileb://$1" "$2" >&2',
+        life.answer["picture"],
+        str(answer),
     )
-    told = subprocess.run(
-        ["bash", "-c", shell, sys.executable, str(life.home), life.answer["picture"], str(answer)],
-        capture_output=True, text=True, check=True,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )  # fmt: skip
-    assert json.loads(told.stdout)["EndpointStatus"] == "InService"
+    assert json.loads(told)["EndpointStatus"] == "InService"
     assert json.loads(answer.read_text())["model"] == life.answer["model"]
     shown = json.loads(life.kennel("status", "--json"))
     assert [each["name"] for each in shown["endpoints"]] == ["kennel-local"]
 
 
+def test_up_prints_where_it_answers_and_how_to_ask(life: Life) -> None:
+    running = life.account.running()
+    assert running is not None
+    assert f"all services at {running['address']}\n" in life.told
+    [asked] = [line for line in life.told.splitlines() if line.strip().startswith("curl ")]
+    code = " --silent --noproxy '*' --write-out ' %{http_code}'"
+    answer, _, status = life.shell(asked + code).rpartition(" ")
+    assert status == "200", answer
+    assert json.loads(answer)["predictions"] == life.answer["predictions"]
+    table = life.kennel("status")
+    assert table.startswith(f"{running['address']} (process {running['pid']})\n")
+    assert table.splitlines()[-1].split()[:4] == ["kennel-local", "InService", "live", "1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("control", "==> "),
+        ("terraform", "Apply complete!"),
+        ("kennel-local-live", "==> "),
+    ],
+)
+def test_logs_shows_those_that_a_name_is_in(life: Life, name: str, line: str) -> None:
+    told = life.kennel("logs", name, "--lines", "1000")
+    heads = [each for each in told.splitlines() if each.startswith("==> ")]
+    assert heads
+    assert all(name in Path(each.split()[1]).name for each in heads)
+    assert line in told
+
+
 def test_a_second_apply_changes_nothing(life: Life) -> None:
     assert not life.stack.changes("platform")
     assert not life.stack.changes("service")
+
+
+def test_nor_does_a_second_up(life: Life) -> None:
+    before, servers = life.endpoint(), life.servers()
+    assert servers
+    again = json.loads(life.kennel("up"))
+    assert again["predictions"] == life.answer["predictions"]
+    assert life.endpoint()["EndpointConfigName"] == before["EndpointConfigName"]
+    assert life.servers() == servers
+    [_] = life.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+
+
+def test_the_aws_cli_starts_a_training_job_and_waits_for_it(life: Life, tmp_path: Path) -> None:
+    sagemaker = life.client("sagemaker")
+    [first] = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    done = sagemaker.describe_training_job(TrainingJobName=first["TrainingJobName"])
+    request = job_request(
+        "by-the-cli",
+        done["AlgorithmSpecification"]["TrainingImage"],
+        done["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"],
+        life.outputs_of("platform")["training_job"],
+    )
+    request["HyperParameters"] = done["HyperParameters"] | {"epochs": "1"}
+    (tmp_path / "job.json").write_text(json.dumps(request))
+    asked = 'aws sagemaker create-training-job --cli-input-json "file://$1" --output json'
+    told = json.loads(life.shell(asked, str(tmp_path / "job.json")))
+    assert told["TrainingJobArn"].endswith(":training-job/by-the-cli")
+    one = {"TrainingJobName": "by-the-cli"}
+    deadline = time.monotonic() + 180  # the CLI itself looks every two minutes only
+    while sagemaker.describe_training_job(**one)["TrainingJobStatus"] == "InProgress":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    life.shell(
+        "aws sagemaker wait training-job-completed-or-stopped --training-job-name by-the-cli"
+    )
+    job = sagemaker.describe_training_job(**one)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
 
 
 def test_a_new_release_rolls_over_under_load_without_a_failed_request(
@@ -274,13 +225,6 @@ def test_load_grows_the_fleet_to_its_limit_and_silence_shrinks_it(life: Life) ->
     assert not life.stack.changes("service")
 
 
-def wait_for(life: Life, instances: int, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while life.instances() != instances:
-        assert time.monotonic() < deadline, life.endpoint()
-        time.sleep(0.2)
-
-
 def test_a_restart_brings_everything_back(life: Life) -> None:
     picture = Path(life.answer["picture"]).read_bytes()
     life.kennel("down", "--keep")
@@ -292,6 +236,7 @@ def test_a_restart_brings_everything_back(life: Life) -> None:
         time.sleep(0.2)
     answer = predict(life, picture)
     assert answer.json()["model"]["name"] == "second", answer.text
+    assert not life.stack.changes("platform")
     assert not life.stack.changes("service")
 
 
