@@ -103,12 +103,14 @@ def stop(name: str, *, env: str, dry_run: bool, as_json: bool) -> None:
     """
     run, _ = find(name, env)
     status = run.status()
-    if not (status.ended or dry_run):
+    # A fleet has failed when it loses one node; the others still end by themselves.
+    goes_on = not status.ended or status.reason == fleet.INTERRUPTED
+    if goes_on and not dry_run:
         run.stop()
     if as_json:
-        told = {"name": name, "state": status.state, "stopping": not status.ended}
+        told = {"name": name, "state": status.state, "stopping": goes_on}
         click.echo(json.dumps(told | {"dry_run": dry_run}))
-    elif status.ended:
+    elif not goes_on:
         click.echo(f"{name} has ended: {status.state}")
     else:
         click.echo(f"{'would stop' if dry_run else 'stopping'} {name}")

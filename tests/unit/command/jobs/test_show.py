@@ -1,4 +1,4 @@
-"""`kennel jobs show` and `list`: JSON, whether it is asked for or not; the newest first."""
+"""`kennel jobs show`, `list` and `stop`: what is told of runs, and which are ended."""
 
 import json
 from datetime import UTC, datetime
@@ -36,3 +36,23 @@ def test_all_places_are_listed_together_the_newest_first(monkeypatch: pytest.Mon
     listed = CliRunner().invoke(jobs.list_, ["--json"])
     names = [each["name"] for each in json.loads(listed.stdout)["jobs"]]
     assert names == ["first", "second", "third", "fourth"]
+
+
+@pytest.mark.parametrize(
+    ("status", "ends"),
+    [
+        (Status("InProgress"), 1),
+        (Status("Failed", reason=fleet.INTERRUPTED), 1),  # for nodes that were not taken back
+        (Status("Failed", reason="class 007.pug is empty"), 0),
+        (Status("Completed"), 0),
+    ],
+)
+def test_what_may_still_be_paid_for_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, status: Status, ends: int
+) -> None:
+    run, stopped = Told([(status, [])]), list[str]()
+    monkeypatch.setattr(run, "stop", lambda: stopped.append(run.name))
+    monkeypatch.setattr(jobs, "find", lambda *_: (run, None))
+    asked = CliRunner().invoke(jobs.stop, ["r-1", "--json"])
+    assert json.loads(asked.stdout)["stopping"] == bool(ends)
+    assert len(stopped) == ends
