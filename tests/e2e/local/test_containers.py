@@ -17,7 +17,7 @@ import pytest
 
 from kennel.local.aws.running.instances import limits
 from tests.conftest import ROOT
-from tests.e2e.local.test_journey import Life
+from tests.e2e.local.life import Life
 
 pytestmark = pytest.mark.slow
 REACH = "import socket; socket.create_connection(('192.0.2.1', 443), 1)"
