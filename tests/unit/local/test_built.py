@@ -46,10 +46,9 @@ def test_another_trainer_or_number_of_classes_is_another_job(
     asked: set[str] = set()
 
     class SageMaker:
-        def describe_training_job(self, TrainingJobName: str) -> dict[str, Any]:
-            asked.add(TrainingJobName)
-            done = {"TrainingJobStatus": "Completed", "ModelArtifacts": {"S3ModelArtifacts": "s3"}}
-            return done
+        def describe_training_job(self, **one: str) -> dict[str, Any]:
+            asked.add(one["TrainingJobName"])
+            return {"TrainingJobStatus": "Completed", "ModelArtifacts": {"S3ModelArtifacts": "s3"}}
 
     monkeypatch.setattr(up, "client", lambda *_: SageMaker())
     monkeypatch.setattr(up, "sources_id", lambda part: f"sha256:{part}")
