@@ -105,6 +105,19 @@ def test_env_chooses_the_accounts_own_stack_only_where_there_is_one(
     assert ("KENNEL_ENV" in said.splitlines()[-1]) == bare
 
 
+def test_logs_of_no_such_name_are_an_error_and_others_are_not_shown(tmp_path: Path) -> None:
+    account = Account(tmp_path / "local")
+    folder = account.state / "logs"
+    folder.mkdir(parents=True)
+    (folder / "one-live.log").write_text("".join(f"{number}\n" for number in range(50)))
+    account.log.write_text("control\n")
+    said = CliRunner().invoke(local, ["--home", str(account.home), "logs", "live", "--lines", "2"])
+    assert said.stdout == f"==> {folder}/one-live.log <==\n48\n49\n"
+    done = CliRunner().invoke(local, ["--home", str(account.home), "logs", "nobody"])
+    assert isinstance(done.exception, UserError)
+    assert f"{account.home} holds no such log" in str(done.exception)
+
+
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine without Terraform, where none was ever downloaded; its PATH is this folder."""
