@@ -13,7 +13,7 @@ DENIED = (
 BUCKET_DENIED = f"the bucket is another account's, or {DENIED}"
 QUOTA = "`kennel doctor` lists the quotas that matter and how to have one raised"
 CAPACITY = "AWS has no such machine free just now: try later, another zone or another type"
-THROTTLED = "AWS refused several times in a row: wait a minute and run the command again"
+THROTTLED = "AWS refused several times in a row: wait a minute, then try again"
 CLOCK = "the clock of this machine is wrong: set it (`timedatectl set-ntp true`)"
 BUCKET = "apply the platform (`make plan apply STACK=platform`), or choose its account"
 STACK = "choose the stack of that region (--env), or copy what is there into this stack's bucket"
@@ -117,4 +117,4 @@ def of_silence(name: str, said: str) -> str:
 def unreached() -> str:
     if address := os.environ.get("AWS_ENDPOINT_URL"):
         return f"AWS_ENDPOINT_URL asks for {address}: is it running? (`kennel local up`)"
-    return "check the network, HTTPS_PROXY and the region, then run the command again: it goes on"
+    return "check the network, HTTPS_PROXY and the region, then try again"

@@ -217,7 +217,7 @@ def test_with_a_network_that_leads_nowhere(
 ) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nothing of this leaves the machine
-    check(kennel, verb, "check the network, HTTPS_PROXY and the region, then run the command again")
+    check(kennel, verb, "check the network, HTTPS_PROXY and the region, then try again")
 
 
 @pytest.mark.parametrize("verb", [each for each in VERBS if each != "doctor"])  # which warns
