@@ -4,13 +4,13 @@ import pytest
 
 from trainer.places import Place
 
-PLACE = Place(("127.0.0.1", "localhost", "algo-3"), 0)
+PLACE = Place(("algo-3", "localhost"), 0)
 
 
 @pytest.mark.parametrize(
     ("said", "host"),
     [
-        ("[pair.cc:534] Connection closed by peer [127.0.0.1]:41561", "127.0.0.1"),
+        ("[pair.cc:534] Connection closed by peer [127.0.0.1]:41561", "localhost"),
         ("Read error [::ffff:10.1.2.3]:36013: Connection reset by peer", "10.1.2.3"),
         ("socketProgress: Connection closed by remote peer algo-3<44321>", "algo-3"),
     ],
