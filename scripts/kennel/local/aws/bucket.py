@@ -78,6 +78,10 @@ class Access:
             "aws_session_token": given.session_token,
         }
 
+    def variables(self) -> dict[str, str]:
+        """As processes of others take the credentials."""
+        return {name.upper(): value for name, value in self._keys.items()}
+
     def client(self, service: str) -> Any:
         where = {"endpoint_url": self._house.address, "region_name": self._house.region}
         with self._lock:

@@ -17,6 +17,7 @@ SERVICES: Sequence[str] = (
     "cloudwatch",
     "budgets",
     "ec2",
+    "ec2_machines",
     "ec2_placement",
     "ecr",
     "s3",
