@@ -99,6 +99,14 @@ def test_a_mock_integration_answers_by_itself(shop: Deployed) -> None:
     assert (answer.status_code, answer.headers["x-mock"]) == (204, "yes")
 
 
+def test_the_gateway_takes_ten_mebibytes_and_no_byte_more(shop: Deployed) -> None:
+    """Nothing stands behind this operation that could refuse a request for its size."""
+    fits = shop.call("OPTIONS", "/mock", content=bytes(10 * 1024 * 1024))
+    beyond = shop.call("OPTIONS", "/mock", content=bytes(10 * 1024 * 1024 + 1))
+    assert (fits.status_code, beyond.status_code) == (204, 413)
+    assert beyond.json() == {"message": "Request Too Long"}
+
+
 def test_the_limits_of_time_and_size_are_those_of_aws(shop: Deployed) -> None:
     slow = shop.call("GET", "/slow")
     assert (slow.status_code, slow.json()) == (504, {"message": "Endpoint request timed out"})
@@ -234,6 +242,27 @@ def test_patches_change_what_they_name(shop: Deployed) -> None:
         patchOperations=[{"op": "replace", "path": "/description", "value": "new"}],
     )
     assert patched["description"] == "new"
+
+
+@pytest.mark.parametrize("millis", [49, 29_001])
+def test_a_time_that_the_gateway_does_not_give_is_refused(shop: Deployed, millis: int) -> None:
+    apigateway, told = shop.apigateway, "Timeout should be between 50 ms and 29000 ms"
+    resources = apigateway.get_resources(restApiId=shop.id, limit=500)["items"]
+    [found] = [each["id"] for each in resources if each["path"] == "/slow"]
+    one = {"restApiId": shop.id, "resourceId": found, "httpMethod": "GET"}
+    before = apigateway.get_integration(**one)
+    patches = [{"op": "replace", "path": "/timeoutInMillis", "value": str(millis)}]
+    with pytest.raises(ClientError, match=f"BadRequestException.*{told}"):
+        apigateway.update_integration(**one, patchOperations=patches)
+    with pytest.raises(ClientError, match=f"BadRequestException.*{told}"):
+        apigateway.put_integration(**one, type="MOCK", timeoutInMillis=millis)
+    document = json.loads(json.dumps(described(shop.function)))  # the operations share theirs
+    slow = document["paths"]["/slow"]["get"]["x-amazon-apigateway-integration"]
+    slow["timeoutInMillis"] = millis
+    with pytest.raises(ClientError, match=f"BadRequestException.*{told}"):
+        shop.put(document)
+    after = apigateway.get_integration(**one)
+    assert after["timeoutInMillis"] == before["timeoutInMillis"]
 
 
 def test_after_a_crash_nothing_is_left_over_and_all_is_there_again(

@@ -8,6 +8,7 @@ import pytest
 
 from kennel.local import environment, runtime, stage, worker
 from kennel.local.aws.additions import lambda_
+from kennel.local.aws.apis import integrations
 from kennel.local.aws.jobs import training, transform
 from kennel.local.aws.lambdas import provisioned, sandbox
 from kennel.local.aws.serving import instance, invocations, specs
@@ -39,6 +40,8 @@ INVOKE = "https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_
         (provisioned.INIT_SECONDS, 130, f"{LAMBDA}/lambda-runtime-environment.html"),
         (stage.MOST_BYTES, 10 * MIB, GATEWAY),
         (stage.SECONDS, 29, GATEWAY),
+        (integrations.LEAST_MILLIS, 50, GATEWAY),
+        (integrations.MOST_MILLIS, 29_000, GATEWAY),
     ],
 )
 def test_a_limit_is_the_documented_one(kept: float, documented: float, where: str) -> None:

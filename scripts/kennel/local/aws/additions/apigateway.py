@@ -14,6 +14,7 @@ from moto.apigateway.responses import APIGatewayResponse
 
 from kennel.local.aws.apis.api import Api
 from kennel.local.aws.apis.deployed import deployed
+from kennel.local.aws.apis.integrations import check_timeout
 from kennel.local.aws.background import Background
 from kennel.local.aws.house import House
 from kennel.local.description import METHODS
@@ -87,6 +88,7 @@ def integrated(method: Mapping[str, Any]) -> dict[str, Any]:
     found = method.get(name)
     if not found:
         return dict(method)
+    check_timeout(found.get("timeoutInMillis"))
     usual = {"uri": "", "httpMethod": "POST"} if found["type"].upper() == "MOCK" else {}
     behaviour = found.get("passthroughBehavior", "when_no_match").upper()
     own = {"type": found["type"].upper(), "passthroughBehavior": behaviour}
@@ -239,10 +241,15 @@ def complete_patches() -> None:
     def update_integration(self: APIGatewayResponse) -> str:
         _, _, api, _, resource, _, verb = self.path.split("/")[:7]
         integration = self.backend.get_integration(api, resource, verb)
-        patch(integration, self._get_param("patchOperations"), INTEGRATION)
+        changes = self._get_param("patchOperations")
+        for each in changes:
+            if each["path"] == "/timeoutInMillis":
+                check_timeout(each.get("value"))
+        patch(integration, changes, INTEGRATION)
         return json.dumps(integration.to_json())
 
     def put_integration(self: APIGatewayBackend, *arguments: Any, **more: Any) -> Any:
+        check_timeout(more.get("timeout_in_millis"))
         return place(self, *arguments, **{"uri": "", **more} if more.get("uri") is None else more)
 
     def update_rest_api(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from moto.apigateway.exceptions import BadRequestException
 from moto.apigateway.models import Integration
 from moto.awslambda.exceptions import LambdaClientError
 from moto.awslambda.models import LambdaFunction, lambda_backends
@@ -27,6 +28,7 @@ FUNCTION = re.compile(
     r".*:lambda:path/[^/]+/functions/.*:function:([\w-]+)(?::([\w$-]+))?/invocations"
 )
 CALLS: set[asyncio.Future[Any]] = set()  # under way, even if nobody waits any more
+LEAST_MILLIS, MOST_MILLIS = 50, int(SECONDS * 1000)
 MOCK_HEADER = "method.response.header."
 
 
@@ -44,6 +46,14 @@ def integrate(house: House, integration: Integration | None, source: str, form: 
         raise Refused("API_CONFIGURATION_ERROR", f"integrations of type {kind} are not served here")
 
     return refuse
+
+
+def check_timeout(millis: Any) -> None:
+    """A timeout as it was asked for: in a document, in a call, or as the text of a patch."""
+    if millis is not None and not LEAST_MILLIS <= int(millis) <= MOST_MILLIS:
+        raise BadRequestException(
+            f"Timeout should be between {LEAST_MILLIS} ms and {MOST_MILLIS} ms"
+        )
 
 
 def stage_variables_in(uri: str, form: Form) -> str:
