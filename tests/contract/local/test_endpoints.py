@@ -277,6 +277,8 @@ ECHO = """
             body = bytes(int(asked)) if asked else json.dumps(names).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Own", "1")
+            self.send_header("X-Amzn-SageMaker-Custom-Attributes", "told=1")
             self.end_headers()
             self.wfile.write(body)
 
@@ -287,13 +289,15 @@ ECHO = """
 """
 
 
-def test_the_container_gets_no_header_but_those_of_the_api(
+def test_only_headers_of_the_api_reach_the_container_and_the_caller(
     aws: Aws, releases: Releases, tmp_path: Path
 ) -> None:
     releases.endpoint("echo", **program(tmp_path, ECHO, "server"))
     answer = aws.client("sagemaker-runtime").invoke_endpoint(
         EndpointName="echo", Body=b"", Accept="text/plain", CustomAttributes="a", InferenceId="b"
     )
+    assert answer["CustomAttributes"] == "told=1"
+    assert "x-own" not in answer["ResponseMetadata"]["HTTPHeaders"]  # which the container sent
     assert set(json.load(answer["Body"])) == {
         "accept",
         "connection",
