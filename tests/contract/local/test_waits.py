@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from botocore.exceptions import ClientError
 
@@ -16,14 +17,17 @@ from tests.contract.local.lambdas import role_named, zipped
 from tests.contract.local.releases import Releases
 from tests.contract.local.shop import Deployed, described
 from tests.contract.local.test_endpoint_options import endpoint
+from tests.contract.local.workload import Jobs, program, wait_until
 
 QUICKLY = """
 from kennel.local.aws.apis import integrations
+from kennel.local.aws.jobs import training
 from kennel.local.aws.lambdas import sandbox
 from kennel.local.aws.serving import instance, invocations
 instance.ANSWER_SECONDS = invocations.SECONDS = 2.0
 integrations.SECONDS = 1.0
 sandbox.INIT_SECONDS = 2.0
+training.GRACE = 1.0
 """
 LATE = """
 import os, time
@@ -88,3 +92,22 @@ def test_an_integration_has_the_gateways_time_where_it_names_none(aws: Aws) -> N
     shop.patch_stage({"/deploymentId": shop.deploy()})
     answer = shop.call("GET", "/slow")
     assert (answer.status_code, answer.json()) == (504, {"message": "Endpoint request timed out"})
+
+
+def test_a_job_that_is_deaf_to_sigterm_is_killed(aws: Aws, tmp_path: Path) -> None:
+    noted = tmp_path / "pid"
+    deaf = f"""
+        signal.signal(signal.SIGTERM, lambda *_: print("told", flush=True))
+        Path("{noted}.new").write_text(str(os.getpid()))
+        os.rename("{noted}.new", "{noted}")
+        while True:
+            time.sleep(0.1)
+    """
+    jobs = Jobs(aws)
+    name = jobs.start(program(tmp_path, deaf))
+    wait_until(noted.exists)
+    process = psutil.Process(int(noted.read_text()))
+    jobs.sagemaker.stop_training_job(TrainingJobName=name)
+    jobs.until(name, "Stopped", seconds=30)
+    assert "told" in jobs.logged(name)
+    assert not process.is_running()
