@@ -50,6 +50,13 @@ def hungry(event, context):
     time.sleep(1)
     return len(kept)
 
+def forks(event, context):
+    if os.fork():
+        time.sleep(3)
+    else:
+        hungry(event, context)
+        os._exit(0)
+
 def long(event, context):
     return "x" * event["bytes"]
 

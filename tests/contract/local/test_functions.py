@@ -66,6 +66,7 @@ def test_the_function_has_its_roles_credentials(lambda_: Any, make: Make, aws: A
         ("leaves", {}, "Runtime.ExitError", "exit status 3"),
         ("slow", {"seconds": 9}, "Sandbox.Timedout", "Task timed out after 1.00 seconds"),
         ("hungry", {"megabytes": 300}, "Runtime.OutOfMemory", "signal: killed"),
+        ("forks", {"megabytes": 300}, "Runtime.OutOfMemory", "signal: killed"),
         ("long", {"bytes": 6291456}, "Function.ResponseSizeTooLarge", "(6291456 bytes)"),
         ("odd", {}, "Runtime.MarshalError", "Unable to marshal response"),
         ("missing", {}, "Runtime.HandlerNotFound", "Handler 'missing' missing on module 'code'"),
