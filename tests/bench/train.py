@@ -168,7 +168,7 @@ def full(pictures: Path, _: Path) -> dict[str, float]:
     job = prepare(config, World.join())
     parallel = model.parallel(job.network, config)
     train.rehearse(parallel, job)
-    state = State(job.network, config, job.library.dataset.classes, job.world)
+    state = State(job.network, config, job.library.dataset, job.world)
     rows = views.order(job.train, job.world, config.seed, 0)[: config.batch]
     of_train, ready = job.seen.of_train, job.seen.of_train(rows)
 
@@ -212,7 +212,7 @@ def head(pictures: Path, start: Path) -> dict[str, float]:
     job = prepare(config, world)
     parallel = model.parallel(job.network, config)
     train.rehearse(parallel, job)
-    state = State(job.network, config, job.library.dataset.classes, world)
+    state = State(job.network, config, job.library.dataset, world)
     train.train(job, state, parallel, Interruption())
     seconds = time.perf_counter() - began
     accuracy = state.history[-1]["valid_accuracy"]

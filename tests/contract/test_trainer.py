@@ -103,7 +103,7 @@ def test_a_full_disk_at_the_end_is_named_and_the_work_is_not_lost(ml_root: MlRoo
     )
     assert run.returncode == 1
     reason = (root / "output/failure").read_text()
-    assert reason.startswith(f"{root}/model has no room for the model")
+    assert reason.startswith(f"{root}/model has no room for the result")
     assert list((root / "checkpoints").glob("step-*.json"))
     again = run_trainer(root, "train")
     assert again.returncode == 0, again.stderr

@@ -38,7 +38,7 @@ def test_each_picture_comes_once_an_epoch_and_all_processes_step_alike(
     assert len(lengths) == 1
 
 
-def test_the_order_and_the_cuts_are_the_same_for_any_number_of_processes() -> None:
+def test_processes_deal_out_one_order_and_a_pictures_draws_are_the_same_in_each() -> None:
     import torch
 
     from trainer import views
@@ -49,22 +49,25 @@ def test_the_order_and_the_cuts_are_the_same_for_any_number_of_processes() -> No
 
     config = Config(size=32, resize=40)
 
-    def of(world: int) -> tuple[list[int], dict[int, list[float]]]:
-        orders, cuts = {}, {}
+    def of(world: int) -> tuple[list[list[int]], dict[int, list[float]]]:
+        orders, draws = [], {}
         for rank in range(world):
             each = World(rank=rank, size=world, local_rank=rank, local_size=world, node=0)
             mine = torch.zeros((len(range(rank, 10, world)), 40, 40, 3), dtype=torch.uint8)
             share = Share(Kept(mine), torch.zeros(len(mine)), total=10)
-            for place, row in enumerate(views.order(share, each, seed=1, epoch=2).tolist()):
-                orders[place * world, rank] = row * world + rank
+            rows = views.order(share, each, seed=1, epoch=2).tolist()
+            orders.append([row * world + rank for row in rows])
             pictures = views.PictureViews(share, share, each, config)
             pictures.turn(2, torch.arange(0))
-            draws = torch.cat([pictures.draws.places, pictures.draws.chances])
-            cuts |= {row * world + rank: d for row, d in enumerate(draws.T.tolist())}
-        return sorted(orders.values()), cuts
+            columns = torch.cat([pictures.draws.places, pictures.draws.chances]).T.tolist()
+            draws |= {row * world + rank: column for row, column in enumerate(columns)}
+        return orders, draws
 
-    assert of(1)[1] == of(2)[1] == of(3)[1]
-    assert of(1)[0] == of(2)[0] == list(range(10))
+    (whole,), draws = of(1)
+    for world in (2, 3):
+        dealt, same = of(world)
+        assert dealt == [[n for n in whole if n % world == rank] for rank in range(world)]
+        assert same == draws
 
 
 @pytest.fixture

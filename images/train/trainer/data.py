@@ -118,6 +118,11 @@ class Dataset:
     classes: list[str]
     splits: dict[str, list[str]]
 
+    @property
+    def digest(self) -> str:
+        """Of the names: they say which picture comes when."""
+        return hashlib.sha256(json.dumps(self.splits, sort_keys=True).encode()).hexdigest()
+
     def labels(self, split: str) -> list[int]:
         number = {name: label for label, name in enumerate(self.classes)}
         return [number[name.split("/")[1]] for name in self.splits[split]]

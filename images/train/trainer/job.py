@@ -45,6 +45,10 @@ class Job:
         """Of an epoch; the same for any number of processes."""
         return len(self.bounds.over_all)
 
+    def close(self) -> None:
+        for each in (self.train, self.valid, self.test):
+            each.pictures.close()
+
     def square(self, row: int) -> NDArray[np.uint8]:
         """A test picture as the network sees it."""
         one = self.test.pictures[slice(row, row + 1)].numpy()

@@ -21,8 +21,13 @@ class Bounds:
     over_all: list[int]  # pictures of each step, over all processes
 
 
+def steps_of(total: int, batch: int) -> int:
+    """Of an epoch; the pictures over and above full batches make these larger: none is left out."""
+    return max(1, total // batch)
+
+
 def bounds_of(total: int, batch: int, world: World) -> Bounds:
-    steps = max(1, total // batch)
+    steps = steps_of(total, batch)
     every = [batch_bounds(count, steps) for count in share_sizes(total, world.size)]
     over_all = [sum(stop - start for start, stop in parts) for parts in zip(*every, strict=True)]
     return Bounds(every[world.rank], over_all)

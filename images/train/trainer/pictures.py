@@ -27,6 +27,9 @@ class Pictures(Protocol):
     def expect(self, rows: Tensor) -> None:
         """Learn which rows will be asked for next, in their order."""
 
+    def close(self) -> None:
+        """Nothing will be asked for any more."""
+
 
 class Kept:
     """All of them, in memory."""
@@ -42,6 +45,9 @@ class Kept:
 
     def expect(self, rows: Tensor) -> None:
         """Whatever comes next is there."""
+
+    def close(self) -> None:
+        """Nothing is under way."""
 
 
 class Streamed:
@@ -76,6 +82,10 @@ class Streamed:
         begun = [self.future(row) for row in rows.tolist()]
         self.begin()
         return torch.stack([each.result() for each in begun])
+
+    def close(self) -> None:
+        """Python would decode all that waits for its turn before a process can end."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
     def future(self, row: int) -> Future[Tensor]:
         if row in self.waiting:

@@ -87,11 +87,21 @@ class Library:
         return pictures
 
     def one(self, name: str, resize: int = 0) -> Tensor:
-        source = self.found.pictures[name]
-        content = source.read()
+        content, where = self.content(name), self.where(name)
+        return torch.from_numpy(data.decode(content, resize or self.resize, where).copy())
+
+    def content(self, name: str) -> bytes:
+        try:
+            content = self.found.pictures[name].read()
+        except OSError as error:
+            why = error.strerror or error
+            raise TrainingError(f"{self.where(name)} cannot be read: {why}") from error
         self.digests[name] = hashlib.sha256(content).hexdigest()
-        where = source.path if source.size < 0 else f"{source.path}: {name}"
-        return torch.from_numpy(data.decode(content, resize or self.resize, str(where)).copy())
+        return content
+
+    def where(self, name: str) -> str:
+        source = self.found.pictures[name]
+        return str(source.path) if source.size < 0 else f"{source.path}: {name}"
 
     def look_over(self) -> None:
         """Each process decodes its part once, as small as can be: a picture that cannot be read is
@@ -114,12 +124,8 @@ class Library:
 
     def hash_the_rest(self) -> None:
         """A resumed run has not seen all of its share."""
-
-        def one(name: str) -> None:
-            self.digests[name] = hashlib.sha256(self.found.pictures[name].read()).hexdigest()
-
         with ThreadPoolExecutor(self.threads) as pool:
-            list(pool.map(one, (name for name in self.part if name not in self.digests)))
+            list(pool.map(self.content, (name for name in self.part if name not in self.digests)))
 
 
 def open_library(

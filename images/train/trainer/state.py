@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from trainer import checkpoint, paths, recipe
+from trainer import checkpoint, pace, paths, recipe
 from trainer.config import Config
+from trainer.data import Dataset
 from trainer.errors import TrainingError
 from trainer.journal import report, warn
 from trainer.world import World
@@ -32,9 +33,9 @@ FREE = {
 
 
 class State:
-    def __init__(self, network: nn.Module, config: Config, classes: list[str], world: World):
+    def __init__(self, network: nn.Module, config: Config, dataset: Dataset, world: World):
         self.network = network
-        self.config, self.classes, self.world = config, classes, world
+        self.config, self.dataset, self.world = config, dataset, world
         self.optimiser = recipe.optimiser(network, config)
         self.average = recipe.Average(network, config.ema)
         self.best: dict[str, Tensor] = {}
@@ -60,7 +61,8 @@ class State:
             "processes": self.world.size,
             "loss_sum": float(self.loss_sum),
             "history": self.history,
-            "classes": self.classes,
+            "classes": self.dataset.classes,
+            "pictures": self.dataset.digest,
             "settings": {k: v for k, v in asdict(self.config).items() if k not in FREE},
         }
 
@@ -123,8 +125,13 @@ class State:
                     f"checkpoint {other.path} was made with {name} {before}, this run has {name} "
                     f"{value}: set it back, or {mend}"
                 )
-        if other.facts["classes"] != self.classes:
+        if other.facts["classes"] != self.dataset.classes:
             raise TrainingError(f"checkpoint {other.path} was made with other classes: {mend}")
+        if other.facts.get("pictures") != self.dataset.digest:
+            raise TrainingError(
+                f"checkpoint {other.path} was made with other pictures, more or fewer or with "
+                f"other names: train on the same set, or {mend}"
+            )
         for name, value in self.network.state_dict().items():
             saved = other.tensors.get(f"network.{name}")
             if saved is None or saved.shape != value.shape:
@@ -161,11 +168,18 @@ class State:
         self.step, self.history = facts["step"], facts["history"]
         self.loss_sum.fill_(facts["loss_sum"] if self.world.rank == 0 else 0.0)
         if facts["processes"] != self.world.size and self.world.rank == 0:
-            warn(
-                f"the checkpoint was made by {facts['processes']} processes, now there are "
-                f"{self.world.size}: the order of pictures over all is the same, but steps are cut "
-                "from it otherwise, and the rest of this epoch may repeat or miss some"
-            )
+            warn(self.what_differs(facts["processes"]))
+
+    def what_differs(self, processes: int) -> str:
+        """From the run with so many processes that the checkpoint is of."""
+        total = len(self.dataset.splits["train"])
+        within = self.step % pace.steps_of(total, self.config.batch)
+        rest = ", and the rest of this epoch may repeat or miss some pictures" if within else ""
+        return (
+            f"the checkpoint was made by {processes} processes, now there are {self.world.size}: "
+            "from the same order of an epoch other pictures meet in a step, so that the result "
+            f"will be another{rest}"
+        )
 
     def remember(self, entry: dict[str, Any]) -> None:
         """Close an epoch with what validation said of it."""

@@ -2,7 +2,7 @@
 
     KENNEL_ML_ROOT=/tmp/ml python -m trainer train     as many processes as hyperparameters say
     docker run -v /tmp/ml:/opt/ml kennel-train train   the same in the image, as SageMaker starts it
-    torchrun --nproc-per-node=2 -m trainer.worker      under a launcher of your own
+    torchrun --nproc-per-node=2 -m trainer train       under a launcher of your own
 
 A world of one process is the same code: its share of the pictures is all of them.
 """
@@ -11,7 +11,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import asdict
 
 import torch
@@ -44,20 +44,20 @@ ROOM = 1 << 20  # bytes; with less, a disk is full
 def run(config: Config) -> None:
     interruption = Interruption()
     world = World.join()
-    job = prepare(config, world)
-    parallel = model.parallel(job.network, config)
-    rehearse(parallel, job)
-    state = State(job.network, config, job.library.dataset.classes, world)
-    state.resume()
-    journal.go_on(world, state.step, state.history)
+    with closing(prepare(config, world)) as job:
+        parallel = model.parallel(job.network, config)
+        rehearse(parallel, job)
+        state = State(job.network, config, job.library.dataset, world)
+        state.resume()
+        journal.go_on(world, state.step, state.history)
 
-    with interruption.noted():
-        stopped = train(job, state, parallel, interruption)
-    if stopped:
-        failure.mark_stopped()
-    else:
-        world.wait(RESULT)
-        world.together(lambda: conclude(job, state))
+        with interruption.noted():
+            stopped = train(job, state, parallel, interruption)
+        if stopped:
+            failure.mark_stopped()
+        else:
+            world.wait(RESULT)
+            world.together(lambda: conclude(job, state))
     world.leave()
 
 
@@ -130,12 +130,16 @@ def gradients(
 
 
 def rehearse(parallel: DistributedDataParallel, job: Job) -> None:
-    """One backward pass without a step. After the first one DDP groups the gradients anew; now a
-    resumed run adds them up in the same order as one that was never interrupted."""
+    """One backward pass without a step, as large as those to come. After the first one DDP groups
+    the gradients anew; now a resumed run adds them up in the same order as one that was never
+    interrupted."""
     before = {name: value.clone() for name, value in job.network.state_dict().items()}
     job.network.train()
-    seen = job.seen.of_train(torch.arange(*job.bounds.mine[0]))
-    torch.autograd.backward(parallel(seen.inputs).sum())
+    part, _ = next(pace.parts_of(torch.arange(*job.bounds.mine[0]), job.config.accumulate))
+    seen = job.seen.of_train(part)
+    with pace.arithmetic(job.config, job.world):
+        scores = parallel(seen.inputs)
+    torch.autograd.backward(scores.float().sum())
     job.network.zero_grad()
     job.network.load_state_dict(before)
 
@@ -194,25 +198,30 @@ def conclude(job: Job, state: State) -> None:
         return
     job.network.load_state_dict(state.outcome())
     try:
-        product = artifact.write(
-            paths.MODEL,
-            job.whole.eval().cpu(),
-            job.config,
-            job.library.dataset.classes,
-            fingerprint,
-            job.train,
-            job.test,
-        )
+        write_result(job, state, fingerprint)
     except Exception as error:
-        # Three libraries write it, and each says of a full disk something else.
-        if shutil.disk_usage(paths.MODEL).free < ROOM:
-            raise TrainingError(
-                f"{paths.MODEL} has no room for the model: give it a larger volume and start the "
-                "job again; it goes on from its last checkpoint"
-            ) from error
+        # Several libraries write it, and each says of a full disk something else.
+        for folder in (paths.MODEL, paths.REPORT.parent):
+            if folder.is_dir() and shutil.disk_usage(folder).free < ROOM:
+                raise TrainingError(
+                    f"{folder} has no room for the result: give it a larger volume and start the "
+                    "job again; it goes on from its last checkpoint"
+                ) from error
         raise
-    manifest = product.manifest
+
+
+def write_result(job: Job, state: State, fingerprint: str) -> None:
     dataset = job.library.dataset
+    product = artifact.write(
+        paths.MODEL,
+        job.whole.eval().cpu(),
+        job.config,
+        dataset.classes,
+        fingerprint,
+        job.train,
+        job.test,
+    )
+    manifest = product.manifest
     page.write(
         paths.REPORT,
         page.Facts(

@@ -18,7 +18,8 @@ FREE = 0.5  # share of a GPU's free memory that decoded pictures may take
 
 
 def order(share: Share, world: World, seed: int, epoch: int) -> Tensor:
-    """The rows of this process's share in the order of the epoch, which is one of the whole set."""
+    """The rows of this process's share in the order of the epoch, which is one of the whole set.
+    Which of them meet in a step depends on the number of processes."""
     shuffled = torch.randperm(share.total, generator=augment.seeded(seed, epoch))
     return shuffled[shuffled % world.size == world.rank] // world.size
 

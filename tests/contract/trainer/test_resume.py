@@ -209,4 +209,4 @@ def test_another_number_of_processes_goes_on_and_says_what_differs(
         path.unlink()
     run = run_trainer(root, "train")
     assert run.returncode == 0, run.stderr
-    assert "made by 2 processes, now there are 1" in run.stdout
+    assert "made by 2 processes, now there are 1: from the same order" in run.stdout

@@ -31,13 +31,19 @@ def cut_short(path: Path) -> str:
     return "truncated"
 
 
+def gone(path: Path) -> str:
+    path.unlink()
+    path.symlink_to("away.jpg")
+    return "No such file or directory"
+
+
 def bomb(path: Path) -> str:
     Image.new("1", (9_200, 9_200)).save(path, format="PNG")
     return "it claims 9200 x 9200 pixels"
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.7], ids=["streamed", "in memory"])
-@pytest.mark.parametrize("spoil", [empty, no_picture, cut_short, bomb])
+@pytest.mark.parametrize("spoil", [empty, no_picture, cut_short, bomb, gone])
 def test_a_spoilt_picture_of_any_split_is_named(
     alone: "World",
     pictures: Path,
@@ -57,5 +63,5 @@ def test_a_spoilt_picture_of_any_split_is_named(
     config = Config(architecture="shufflenet_v2_x0_5", size=32, resize=36, memory=memory)
     with pytest.raises(TrainingError) as error:
         job.prepare(config, alone)
-    assert f"{victim} cannot be read as a picture: " in str(error.value)
+    assert f"{victim} cannot be read" in str(error.value)
     assert said in str(error.value)

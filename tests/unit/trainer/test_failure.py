@@ -1,10 +1,12 @@
 """What a run leaves when it fails: the first reason in the file, every one in the log."""
 
+import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from trainer import failure, paths
+from trainer import __main__, failure, paths, worker
 from trainer.errors import TrainingError
 
 
@@ -35,3 +37,19 @@ def test_the_first_attempt_under_torchrun_forgets_the_reason_of_a_run_before(
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert failure.worker(lambda: None) == 1  # it would only fail again
     assert paths.FAILURE.read_text() == "of today"
+
+
+def test_train_under_torchrun_is_one_of_its_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a launcher of more of them, each with a world of its own."""
+    done: list[str] = []
+    monkeypatch.setattr(paths, "FAILURE", tmp_path / "output/failure")
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(__main__, "train", lambda: done.append("launcher"))
+    monkeypatch.setattr(worker, "run", lambda: done.append("worker"))
+    monkeypatch.setattr(sys, "argv", ["trainer", "train"])
+    assert __main__.main() == 0
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "r-1")
+    assert __main__.main() == 0
+    assert done == ["launcher", "worker"]

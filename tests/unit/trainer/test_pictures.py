@@ -50,6 +50,27 @@ def test_a_picture_that_cannot_be_read_ends_the_step_by_name() -> None:
         streamed[torch.tensor([2])]
 
 
+def test_what_waits_for_its_turn_is_not_decoded_once_the_run_ends() -> None:
+    import torch
+
+    from trainer.pictures import Streamed
+
+    begun: list[int] = []
+    end = threading.Event()
+
+    def decode(row: int) -> torch.Tensor:
+        begun.append(row)
+        end.wait(60)
+        return torch.zeros(4, 4, 3, dtype=torch.uint8)
+
+    streamed = Streamed(decode, count=40, side=4, threads=2)
+    streamed.expect(torch.arange(40))
+    streamed.close()
+    end.set()
+    streamed.pool.shutdown(wait=True)  # as Python does when it ends
+    assert len(begun) <= 2
+
+
 @pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
 @pytest.mark.parametrize("none", ["max", "9223372036854771712"])
 def test_a_containers_memory_is_its_limit_in_either_kind_of_kernel(

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from trainer import paths
 from trainer.config import Config
+from trainer.errors import TrainingError
 
 if TYPE_CHECKING:
     from trainer.state import State
@@ -21,13 +23,15 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "METRICS", tmp_path / "data/metrics.jsonl")
 
 
-def new(world: "World", **settings: Any) -> "State":
+def new(world: "World", pictures: int = 4, **settings: Any) -> "State":
     """Of a network with one weight."""
     import torch
 
+    from trainer.data import Dataset
     from trainer.state import State
 
-    return State(torch.nn.Linear(1, 1, bias=False), Config(**settings), ["a", "b"], world)
+    dataset = Dataset(["a", "b"], {"train": [f"train/a/{n}.jpg" for n in range(pictures)]})
+    return State(torch.nn.Linear(1, 1, bias=False), Config(**settings), dataset, world)
 
 
 def epoch(state: "State", weight: float, accuracy: float) -> None:
@@ -102,12 +106,61 @@ def test_early_stopping_ends_with_the_best_weights_the_first_of_equals(
     assert state.outcome()["weight"].item() == 2.0
 
 
+@pytest.mark.parametrize("patience", [0, 5])
+def test_the_average_of_the_weights_is_the_result_where_one_is_kept(
+    alone: "World", patience: int
+) -> None:
+    """Also that of the best epoch, and after a resumption."""
+    settings = {"epochs": 2, "ema": 0.9, "patience": patience}
+    state = new(alone, **settings)
+    for number, accuracy in ((1, 0.9), (2, 0.1)):
+        state.average.module.weight.data.fill_(10.0 * number)
+        epoch(state, number, accuracy)
+    state.save()
+    after = new(alone, **settings)
+    after.resume()
+    for each in (state, after):
+        assert each.network.weight.item() == 2.0
+        assert each.outcome()["weight"].item() == (10.0 if patience else 20.0)
+
+
 def test_without_early_stopping_the_last_weights_are_the_result(alone: "World") -> None:
     state = new(alone, epochs=2)
     epoch(state, 1.0, 0.9)
     epoch(state, 2.0, 0.1)
     assert state.finished()
     assert state.outcome()["weight"].item() == 2.0
+
+
+@pytest.mark.parametrize("pictures", [2, 8])
+def test_a_checkpoint_of_a_set_that_has_grown_or_shrunk_is_refused(
+    alone: "World", pictures: int
+) -> None:
+    state = new(alone)
+    epoch(state, 1.0, 0.5)
+    state.save()
+    with pytest.raises(
+        TrainingError, match=r"step-\d+\.json was made with other pictures, more or"
+    ):
+        new(alone, pictures=pictures).resume()
+
+
+@pytest.mark.parametrize(("steps", "rest"), [(1, True), (2, False), (4, False)])
+def test_another_number_of_processes_makes_other_steps_and_within_an_epoch_may_miss_pictures(
+    alone: "World",
+    capsys: pytest.CaptureFixture[str],
+    steps: int,
+    rest: bool,  # noqa: FBT001
+) -> None:
+    state = new(replace(alone, size=2), batch=2)  # two steps an epoch
+    state.step = steps
+    state.save()
+    capsys.readouterr()
+    new(alone, batch=2).resume()
+    said = capsys.readouterr().out
+    assert "the checkpoint was made by 2 processes, now there are 1: " in said
+    assert "other pictures meet in a step" in said
+    assert ("may repeat or miss" in said) == rest
 
 
 def events() -> list[tuple[str, int]]:

@@ -1,0 +1,108 @@
+"""Training itself: a step whole or in parts, its rehearsal, a full disk at the end."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import MagicMock
+
+import pytest
+
+from trainer.config import Config
+from trainer.errors import TrainingError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from trainer.augment import Seen
+    from trainer.world import World
+
+
+class Views:
+    """Six pictures of four numbers each; it notes what was asked for at once."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self.inputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(1))
+        self.asked: list[list[int]] = []
+
+    def of_train(self, rows: "Tensor") -> "Seen":
+        from trainer.augment import Seen
+
+        self.asked.append(rows.tolist())
+        return Seen(self.inputs[rows], rows % 3)
+
+
+def job_of(world: "World", **settings: Any) -> Any:
+    """One step of six pictures, for a single layer."""
+    import torch
+
+    from trainer import pace
+
+    torch.manual_seed(1)
+    return SimpleNamespace(
+        config=Config(**settings),
+        world=world,
+        seen=Views(),
+        network=torch.nn.Linear(4, 3),
+        bounds=pace.bounds_of(6, 6, world),
+        costs=torch.tensor([1.0, 2.0, 0.5]),
+    )
+
+
+def test_a_step_in_parts_has_the_gradients_of_the_whole(alone: "World") -> None:
+    import torch
+
+    from trainer import model, pace, train
+
+    found = []
+    for accumulate in (1, 2, 3):
+        job = job_of(alone, accumulate=accumulate)
+        parallel = model.parallel(job.network, job.config)
+        loss = train.gradients(job, parallel, torch.arange(6), 6, pace.Clock())
+        assert [len(rows) for rows in job.seen.asked] == [6 // accumulate] * accumulate
+        found.append((loss, job.network.weight.grad, job.network.bias.grad))
+    for each in found[1:]:
+        torch.testing.assert_close(each, found[0])
+
+
+def test_the_rehearsal_takes_no_more_memory_than_a_step_and_leaves_nothing(alone: "World") -> None:
+    """No more pictures at once, and no wider numbers."""
+    import torch
+
+    from trainer import model, train
+
+    job = job_of(alone, accumulate=3, precision="bf16")
+    before = job.network.weight.clone()
+    kinds: list[torch.dtype] = []
+    job.network.register_forward_hook(lambda _layer, _inputs, scores: kinds.append(scores.dtype))
+    train.rehearse(model.parallel(job.network, job.config), job)
+    assert job.seen.asked == [[0, 1]]
+    assert kinds == [torch.bfloat16]
+    assert torch.equal(job.network.weight, before)
+    assert job.network.weight.grad is None
+
+
+@pytest.mark.parametrize("full", ["model", "data"])
+def test_a_full_disk_is_named_whatever_was_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: str
+) -> None:
+    """The model or, beside it, report and evaluation."""
+    from trainer import paths, train
+
+    monkeypatch.setattr(paths, "MODEL", tmp_path / "model")
+    monkeypatch.setattr(paths, "REPORT", tmp_path / "data/report.html")
+    for folder in ("model", "data"):
+        (tmp_path / folder).mkdir()
+    free = {tmp_path / "model": 1 << 30, tmp_path / "data": 1 << 30, tmp_path / full: 0}
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free[folder]))
+    monkeypatch.setattr(train.page, "write", lambda *_: 1 / 0)
+    monkeypatch.setattr(train.artifact, "write", lambda *_: MagicMock())
+    job, state = MagicMock(), MagicMock()
+    job.world.rank, job.config = 0, Config()
+    with pytest.raises(TrainingError, match=f"{full} has no room for the result: give it a larger"):
+        train.conclude(job, state)
+    free[tmp_path / full] = 1 << 30
+    with pytest.raises(ZeroDivisionError):
+        train.conclude(job, state)
