@@ -102,10 +102,10 @@ def twice(name: str, twin: str) -> Finding:
 
 def look(path: Path) -> tuple[str, str]:
     """The digest of the pixels, or what is wrong with the file."""
-    content = path.read_bytes()
-    if not content:
-        return "", "the file is empty"
     try:
+        content = path.read_bytes()
+        if not content:
+            return "", "the file is empty"
         picture = folder.upright(content)
     except Exception as error:  # noqa: BLE001 - Pillow's parsers raise whatever they stumble over
         return "", f"cannot be read as a picture: {str(error).splitlines()[0]}"

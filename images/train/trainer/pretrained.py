@@ -12,6 +12,8 @@ from trainer.config import Config
 from trainer.errors import TrainingError
 
 SIDES = ("aux1.", "aux2.", "AuxLogits.")  # outputs that help only training from random values
+MEAN = [0.485, 0.456, 0.406]  # of the colours, in almost all of torchvision's recipes
+SIDE = 224  # of pictures, for the networks that have a place for each part of one
 COUNTER = "num_batches_tracked"  # of batch normalisation; older files lack it
 
 
@@ -27,6 +29,7 @@ def load(config: Config) -> dict[str, Tensor]:
 
 def published(architecture: str) -> dict[str, Tensor]:
     """As torchvision itself takes them: some of its files have other names than its networks."""
+    check(architecture)
     try:
         network = torchvision.models.get_model(architecture, weights="DEFAULT")
     except (URLError, OSError, RuntimeError) as error:
@@ -37,6 +40,25 @@ def published(architecture: str) -> dict[str, Tensor]:
             "`pretrained` and set weights to channel"
         ) from error
     return dict(network.state_dict())
+
+
+def check(architecture: str) -> None:
+    """Some were learnt on pictures that our networks never see: those are not fetched."""
+    weights = torchvision.models.get_model_weights(architecture).DEFAULT
+    if weights.transforms().mean != MEAN:
+        raise TrainingError(
+            f"hyperparameter weights is 'imagenet', but those of {architecture} were learnt on "
+            "pictures that were normalised otherwise: take another architecture, such as "
+            "efficientnet_v2_m, or set weights to none"
+        )
+    side = max(weights.meta["min_size"])
+    if architecture.startswith("vit_") and side > SIDE:
+        raise TrainingError(
+            f"hyperparameter weights is 'imagenet', but those of {architecture} are for pictures "
+            f"of {side} px, the network for {SIDE}: take another architecture, or put weights for "
+            f"{SIDE} px, if torchvision has some, in the channel `pretrained` and set weights to "
+            "channel"
+        )
 
 
 def from_channel() -> dict[str, Tensor]:

@@ -196,3 +196,25 @@ def test_a_translated_network_answers_as_the_plain_one() -> None:
     assert torch.allclose(translated(inputs), network(inputs), atol=1e-6)
     translated(inputs).sum().backward()
     assert network[0].weight.grad is not None
+
+
+def test_published_weights_for_other_pictures_are_refused_before_they_are_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import torchvision
+
+    from trainer import pretrained
+
+    def get_model(name: str, **_: str) -> None:
+        raise OSError(f"{name} is fetched")
+
+    monkeypatch.setattr(torchvision.models, "get_model", get_model)
+    said = {}
+    for architecture in torchvision.models.list_models(module=torchvision.models):
+        with pytest.raises(TrainingError) as error:
+            pretrained.published(architecture)
+        if "is fetched" not in str(error.value):
+            said[architecture] = str(error.value)
+    assert said.keys() == {"efficientnet_v2_l", "vit_h_14"}
+    assert "normalised otherwise: take another architecture" in said["efficientnet_v2_l"]
+    assert "are for pictures of 518 px, the network for 224: " in said["vit_h_14"]

@@ -135,6 +135,11 @@ def empty_file(root: Path) -> str:
     return f"error: {victim.relative_to(root)}: the file is empty"
 
 
+def dangling_link(root: Path) -> str:
+    (min(root.glob("train/*")) / "gone.jpg").symlink_to("away.jpg")
+    return "gone.jpg: cannot be read as a picture: [Errno 2] No such file"
+
+
 def overlap(root: Path) -> str:
     one = min(root.glob("train/*/*.png"))
     copy = root / "test" / one.parent.name / "again.png"
@@ -160,7 +165,8 @@ def strange_class(root: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "damage", [cut_short, empty_file, overlap, empty_class, lost_split, strange_class]
+    "damage",
+    [cut_short, empty_file, dangling_link, overlap, empty_class, lost_split, strange_class],
 )
 def test_the_check_names_what_would_spoil_training(
     spoilt: Path, damage: Callable[[Path], str]
