@@ -16,6 +16,7 @@ TARGET = {
     "ResourceId": "endpoint/busy/variant/live",
     "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
 }
+MOST = 3  # more than one step away from one instance
 KIND = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
 
 
@@ -29,6 +30,7 @@ def wait_for_count(releases: Releases, count: int, seconds: float) -> dict[str, 
     while True:
         found = releases.describe("busy")
         [variant] = found["ProductionVariants"]
+        assert max(variant["CurrentInstanceCount"], variant["DesiredInstanceCount"]) <= MOST
         if (variant["CurrentInstanceCount"], found["EndpointStatus"]) == (count, "InService"):
             return found
         assert time.monotonic() < deadline, found
@@ -41,7 +43,7 @@ def test_load_adds_instances_up_to_the_limit_and_silence_takes_them_away(
     scaling = aws.client("application-autoscaling")
     releases.endpoint("busy", {"RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}})
     arn = scaling.register_scalable_target(
-        **TARGET, MinCapacity=1, MaxCapacity=2, Tags={"Project": "kennel"}
+        **TARGET, MinCapacity=1, MaxCapacity=MOST, Tags={"Project": "kennel"}
     )["ScalableTargetARN"]
     assert scaling.list_tags_for_resource(ResourceARN=arn)["Tags"] == {"Project": "kennel"}
     policy = scaling.put_scaling_policy(
@@ -59,17 +61,15 @@ def test_load_adds_instances_up_to_the_limit_and_silence_takes_them_away(
 
     picture = min(pictures.glob("test/*/*.jpg")).read_bytes()
     with load(aws, "busy", picture, callers=4) as seen:
-        wait_for_count(releases, 2, 60)
+        wait_for_count(releases, MOST, 90)
     assert seen.errors == []
     began = time.monotonic()
     wait_for_count(releases, 1, 60)
     assert time.monotonic() - began > 10  # fifteen minutes by a clock that is 60 times as fast
 
     told = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")["ScalingActivities"]
-    assert [each["Description"] for each in told] == [
-        "Setting desired instance count to 1.",
-        "Setting desired instance count to 2.",
-    ]
+    counts = [int(each["Description"].rstrip(".").split()[-1]) for each in reversed(told)]
+    assert counts in ([2, MOST, 1], [MOST, 1])  # by what the first alarm saw of the load
 
     # While it is registered it keeps its instance type; with the endpoint goes the registration.
     other = releases.config({"InstanceType": "ml.c7i.2xlarge"})
