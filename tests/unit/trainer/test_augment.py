@@ -134,3 +134,47 @@ def test_pictures_grow_to_their_size_over_two_thirds_of_the_epochs() -> None:
     assert side_at(Config(size=200, start_size=0), 0) == 200
     small = views(size=40, start_size=32).of_train(torch.arange(2))
     assert small.inputs.shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize(("flip", "columns"), [(0, [2, 3]), (1, [3, 2])])
+def test_a_cut_is_this_square_and_its_mirror_image_swaps_left_and_right(
+    flip: int, columns: list[int]
+) -> None:
+    import torch
+
+    from trainer import model
+
+    picture = torch.arange(1 * 4 * 5 * 3, dtype=torch.uint8).reshape(1, 4, 5, 3)
+    cut = model.cut_at(picture, torch.tensor([[1], [2], [flip]]), 2)
+    expected = [[picture[0, row, column].tolist() for column in columns] for row in (1, 2)]
+    assert cut[0].tolist() == expected
+
+
+def test_features_are_computed_once_a_view_and_epochs_take_the_views_in_turn() -> None:
+    import torch
+
+    from trainer.views import FeatureViews
+
+    sizes: list[int] = []
+
+    def backbone(inputs: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(inputs))
+        return inputs.flatten(1)
+
+    pictures = views(regime="head", views=2)
+    features = FeatureViews(backbone, pictures)
+    assert sizes == [10, 10, 10]  # two views of train, and valid
+    rows = torch.tensor([7, 2])
+    seen = []
+    for epoch in range(4):
+        features.turn(epoch, rows)
+        seen.append(features.of_train(rows))
+    assert sizes == [10, 10, 10]
+    assert seen[0].labels.tolist() == [7, 2]
+    for epoch in (0, 1):
+        pictures.turn(epoch, rows)
+        expected = pictures.of_train(rows).inputs.flatten(1)
+        assert torch.equal(seen[epoch].inputs, expected)
+        assert torch.equal(seen[epoch + 2].inputs, expected)
+    assert not torch.equal(seen[0].inputs, seen[1].inputs)
+    assert torch.equal(features.of_valid(slice(3, 5)), pictures.of_valid(slice(3, 5)).flatten(1))

@@ -23,6 +23,16 @@ def test_accuracy_counts_pictures_and_confusion_rows_are_the_truth() -> None:
     assert said.top(5) == 1.0
 
 
+def test_among_the_best_five_of_seven_is_not_among_all() -> None:
+    from trainer.measure import Judgement
+
+    falling = np.linspace(0.7, 0.1, 7, dtype=np.float32)
+    said = Judgement(np.stack([falling] * 4), np.array([0, 4, 5, 6]))
+    assert said.top(5) == 0.5
+    assert said.metrics()["test_top5_accuracy"] == 0.5
+    assert said.top(1) == said.accuracy == 0.25
+
+
 @pytest.mark.parametrize(
     ("right", "count", "expected"),
     [(0, 10, [0.0, 0.2775]), (10, 10, [0.7225, 1.0]), (450, 500, [0.8706, 0.9234])],

@@ -1,5 +1,7 @@
 """The recipe: learning rates, their course, the average, the weights of classes."""
 
+import math
+
 import pytest
 
 
@@ -58,3 +60,25 @@ def test_rare_classes_weigh_more_and_a_picture_one_on_average() -> None:
     weights = class_weights(labels)
     assert weights.tolist() == pytest.approx([2 / 3, 2.0, 1.0])
     assert sum(weights[label] for label in labels) / len(labels) == pytest.approx(1.0)
+
+
+def test_the_loss_smooths_labels_and_weighs_classes() -> None:
+    """By hand: scores log 6, log 3, log 1 are shares of 0.6, 0.3, 0.1."""
+    import torch
+
+    from trainer.augment import Seen
+    from trainer.recipe import loss
+
+    scores = torch.log(torch.tensor([[6.0, 3.0, 1.0], [6.0, 3.0, 1.0]]))
+    losses = [-math.log(share) for share in (0.6, 0.3, 0.1)]
+    seen = Seen(torch.empty(0), torch.tensor([0, 2]))
+    plain = losses[0] + losses[2]
+    assert loss(scores, seen, None, 0.0).item() == pytest.approx(plain)
+    smooth = 0.7 * plain + 2 * 0.3 * sum(losses) / 3
+    assert loss(scores, seen, None, 0.3).item() == pytest.approx(smooth)
+    costs = torch.tensor([0.5, 1.0, 4.0])
+    weighed = 0.5 * losses[0] + 4.0 * losses[2]
+    assert loss(scores, seen, costs, 0.0).item() == pytest.approx(weighed)
+    spread = sum(cost * each for cost, each in zip(costs.tolist(), losses, strict=True))
+    both = 0.7 * weighed + 2 * 0.3 * spread / 3
+    assert loss(scores, seen, costs, 0.3).item() == pytest.approx(both, rel=1e-6)

@@ -1,5 +1,6 @@
 """Training itself: a step whole or in parts, its rehearsal, a full disk at the end."""
 
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,7 +9,9 @@ from unittest.mock import MagicMock
 
 import pytest
 
+from kennel.runs.training import METRICS
 from trainer.config import Config
+from trainer.data import Dataset
 from trainer.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ class Views:
 
         self.asked.append(rows.tolist())
         return Seen(self.inputs[rows], rows % 3)
+
+    def of_valid(self, rows: slice) -> "Tensor":
+        return self.inputs[rows]
 
 
 def job_of(world: "World", **settings: Any) -> Any:
@@ -106,3 +112,35 @@ def test_a_full_disk_is_named_whatever_was_being_written(
     free[tmp_path / full] = 1 << 30
     with pytest.raises(ZeroDivisionError):
         train.conclude(job, state)
+
+
+def test_cloudwatch_reads_every_number_off_an_epochs_line(
+    alone: "World",
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The expressions that training and tuning jobs are given, on what the trainer itself says."""
+    import torch
+
+    from trainer import journal, pace, paths, train
+    from trainer.state import State
+
+    monkeypatch.setattr(paths, "METRICS", tmp_path / "metrics.jsonl")
+    job = job_of(alone)
+    job.steps, job.train, job.valid = 1, SimpleNamespace(total=6), SimpleNamespace(total=6)
+    job.valid.labels = torch.arange(6) % 3
+    state = State(job.network, job.config, Dataset(["a", "b"], {"train": []}), alone)
+    state.loss_sum.fill_(7.5)
+    clock = pace.Clock()
+    clock.stop()
+    found = train.validate(job, state, lambda: 0)
+    assert found is not None
+    entry = found | clock.values(alone.size)
+    journal.report(alone, event="epoch", **entry)
+    line = capsys.readouterr().out
+    assert entry["train_loss"] == 1.25
+    for each in METRICS:
+        heard = re.search(each["Regex"], line)
+        assert heard, each
+        assert float(heard[1]) == entry[each["Name"]]
