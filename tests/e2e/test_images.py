@@ -140,6 +140,14 @@ def exit_code(docker: str, container: str) -> int:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def test_the_training_image_holds_no_build_tools(docker: str, train_image: str) -> None:
+    tools = ["pip", "pip3", "uv", "ninja", "gcc", "cc", "make"]
+    code = f"import shutil; print([tool for tool in {tools} if shutil.which(tool)])"
+    command = [docker, "run", "--rm", "--network=none", "--entrypoint=python", train_image]
+    run = subprocess.run([*command, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
 def test_a_job_without_data_fails_with_its_reason(
     docker: str, train_image: str, tmp_path: Path
 ) -> None:
