@@ -20,6 +20,7 @@ from kennel.local.aws.shapes import faults_of
 from tests.contract.local.conftest import Aws
 
 ROLE = "arn:aws:iam::123456789012:role/trainer"
+GROUP = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
 HEAD = """
 import json, os, signal, sys, time
 from pathlib import Path
@@ -113,15 +114,16 @@ class Jobs:
 
     def logged(self, name: str) -> str:
         logs = self.aws.client("logs")
-        group = {"logGroupName": "/aws/sagemaker/TrainingJobs"}
-        streams = logs.describe_log_streams(**group, logStreamNamePrefix=f"{name}/")["logStreams"]
         return "\n".join(
             event["message"]
-            for stream in streams
-            for event in logs.get_log_events(**group, logStreamName=stream["logStreamName"])[
-                "events"
-            ]
+            for stream in self.streams(name)
+            for event in logs.get_log_events(**GROUP, logStreamName=stream)["events"]
         )
+
+    def streams(self, name: str) -> list[str]:
+        logs, prefix = self.aws.client("logs"), {"logStreamNamePrefix": f"{name}/"}
+        found = logs.describe_log_streams(**GROUP, **prefix)["logStreams"]
+        return sorted(each["logStreamName"] for each in found)
 
     def interrupt(self, name: str, grace: float = 120) -> httpx.Response:
         path = f"/moto-api/kennel/spot-interruption/{name}?grace={grace:g}"

@@ -50,6 +50,11 @@ class Pictures(Jobs):
     def finished(self, name: str) -> dict[str, Any]:
         return self.until(name, "Completed", seconds=400)
 
+    def dealt(self, name: str, host: str) -> list[str]:
+        """The pictures that a host of a running job was given."""
+        folder = self.aws.state / "training-jobs" / name / host / "input/data/training"
+        return [str(path.relative_to(folder)) for path in folder.rglob("*.jpg")]
+
     def weights(self, job: dict[str, Any]) -> bytes:
         return self.packed(job["ModelArtifacts"]["S3ModelArtifacts"])["model.safetensors"]
 
@@ -192,11 +197,16 @@ def test_two_containers_train_on_a_share_of_the_pictures_each(
             ResourceConfig={"InstanceCount": 2},
             image=image,
         )
+        jobs.until(name, "Training", seconds=120)
+        dealt = [jobs.dealt(name, host) for host in ("algo-1", "algo-2")]
         job = jobs.finished(name)
-        log = jobs.logged(name)
+        log, streams = jobs.logged(name), jobs.streams(name)
         manifest = json.loads(
             jobs.packed(job["ModelArtifacts"]["S3ModelArtifacts"])["manifest.json"]
         )
-    # Each host was dealt half of them, as tests/contract/local/test_jobs.py shows.
+    whole = {str(path.relative_to(pictures)) for path in pictures.rglob("*.jpg")}
+    assert all(dealt)
+    assert sorted(dealt[0] + dealt[1]) == sorted(whole)  # so that no two have the same one
+    assert [each.rpartition("-")[0] for each in streams] == [f"{name}/algo-1", f"{name}/algo-2"]
     assert "event=pictures pictures=72" in log
     assert len(manifest["classes"]) == 3
