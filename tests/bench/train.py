@@ -142,7 +142,8 @@ def trained(root: Path, pictures: Path, settings: dict[str, str]) -> dict[str, f
 
 
 def peak_of(command: list[str], **environment: str) -> float:
-    """Of the largest of its processes, in MB; RUSAGE_CHILDREN would be of all that ran before."""
+    """Of the largest of its processes, in MB, if this one is small, whose memory Linux counts too;
+    RUSAGE_CHILDREN would be of all that ran before."""
     process = subprocess.Popen(command, env=os.environ | environment, stdout=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
