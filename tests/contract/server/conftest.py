@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,9 +54,15 @@ class Served:
         headers = {"Content-Type": kind} | headers
         return self.client.post("/invocations", content=content, headers=headers)
 
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
+    def logged(self, text: str) -> str:
+        """The log's line that holds a text; it may come after the answer."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            for line in self._log.read_text().splitlines(keepends=True):
+                if text in line and line.endswith("\n"):
+                    return line
+            time.sleep(0.05)
+        raise AssertionError(f"{text!r} is not in\n{self._log.read_text()}")
 
 
 @pytest.fixture(scope="module")

@@ -115,7 +115,7 @@ def test_an_error_of_the_handler_is_in_the_log_and_not_in_the_answer(moody: Serv
     assert answer.status_code == 500
     assert answer.json()["error"]["code"] == "internal_error"
     assert "secret" not in answer.text
-    assert "secret of the handler" in moody.log
+    moody.logged("secret of the handler")
     assert moody.ask('"well"').status_code == 200
     assert moody.client.get("/ping").status_code == 200
 
@@ -127,7 +127,7 @@ def test_a_handler_that_fails_again_and_again_ends_the_server_with_an_error(serv
     assert moody.process.wait(10) == 1
     with pytest.raises(httpx.TransportError):
         moody.client.get("/ping")
-    assert "the engine is broken" in moody.log
+    moody.logged("the engine is broken")
 
 
 def test_a_handler_that_crashes_takes_the_server_with_it(served: Serve) -> None:
@@ -145,7 +145,7 @@ def test_a_handler_that_hangs_fails_the_ping_and_the_request_in_time(served: Ser
     began = time.monotonic()
     assert moody.client.get("/ping").status_code == 503
     assert time.monotonic() - began < 2
-    assert "has not answered for" in moody.log
+    moody.logged("has not answered for")
     moody.process.terminate()
     assert moody.process.wait(10) == 0, "the thread that hangs kept the server from ending"
 
@@ -191,8 +191,7 @@ def test_one_function_alone_changes_our_own_classifier(trained: Path, pictures: 
 
 def test_requests_in_batches_keep_their_own_log_lines(linear: Served) -> None:
     linear.ask(b"[[1, 2]]", **{"X-Amzn-SageMaker-Inference-Id": "mine-7"})
-    lines = [json.loads(line) for line in linear.log.splitlines()]
-    [mine] = [line for line in lines if line.get("request_id") == "mine-7"]
+    mine = json.loads(linear.logged('"mine-7"'))
     assert mine["status"] == 200
     assert mine["batch"] == 1
     assert mine["encode"] > 0
