@@ -61,7 +61,8 @@ def test_the_readme_leads_from_nothing_to_an_answer_of_the_api(
     _, told, _ = path
     assert re.search(r"40 classified, [\d.]+/s", told), told[-3000:]
     assert "8 test pictures through the API, all answered as after training" in told
-    assert re.search(r"^1 x ml\.\S+ serve: about \$[\d.]+ an hour", told, re.M)
+    took = r"^all of it took [^;]+; 1 x ml\.\S+ serve: about \$[\d.]+ an hour"
+    assert re.search(took, told, re.M), told[-3000:]
     running = [docker, "ps", "--no-trunc", "--filter", "label=kennel.local", "--format={{.Image}}"]
     shown = subprocess.run(running, capture_output=True, text=True, check=True).stdout
     image = json.loads(person.types("cat build/releases/dev/images.json"))["serve"]["tag"]
