@@ -29,7 +29,6 @@ class Life:
     """The account, with what a person has of it."""
 
     home: Path
-    seconds: float = 0.0
     answer: dict[str, Any] = field(default_factory=dict)
     told: str = ""  # by the first `up`, beside the answer
 

