@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -30,6 +31,23 @@ def missing(tool: str, left_out: str) -> None:
     if os.environ.get("KENNEL_STRICT"):
         pytest.fail(f"{tool} is missing, and KENNEL_STRICT forbids to leave out {left_out}")
     pytest.skip(f"{left_out} not tested: {tool} is missing")
+
+
+@pytest.fixture
+def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Any]]:
+    """What gives a client of moto's account in this process; nothing is the user's."""
+    from moto import mock_aws
+
+    from kennel import aws
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        aws.session.cache_clear()
+        yield aws.client
+    aws.session.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import tarfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -131,11 +131,18 @@ def load(aws: Aws, endpoint: str, picture: bytes, callers: int = 2) -> Iterator[
             except ClientError as error:
                 seen.errors.append(error)
 
-    threads = [threading.Thread(target=call) for _ in range(callers)]
+    with beside(over, *[call] * callers):
+        yield seen
+
+
+@contextmanager
+def beside(over: threading.Event, *actions: Callable[[], None]) -> Iterator[None]:
+    """Each in a thread of its own; at the end of the block they are told that it is over."""
+    threads = [threading.Thread(target=action) for action in actions]
     for thread in threads:
         thread.start()
     try:
-        yield seen
+        yield
     finally:
         over.set()
         for thread in threads:

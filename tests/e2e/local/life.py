@@ -21,7 +21,7 @@ from kennel.local import up
 from kennel.local.account import Account
 from kennel.local.terraform import Stack
 from tests.contract.local.conftest import QUICK
-from tests.contract.local.releases import packed
+from tests.contract.local.releases import beside, packed
 
 
 @dataclass
@@ -136,16 +136,8 @@ def callers(life: Life, number: int, pause: float = 0.0) -> Iterator[Seen]:
             if answer.is_error:
                 seen.failures.append(f"{answer.status_code} {answer.text}")
 
-    threads = [threading.Thread(target=invoke) for _ in range(number)]
-    threads.append(threading.Thread(target=call))
-    for thread in threads:
-        thread.start()
-    try:
+    with beside(over, call, *[invoke] * number):
         yield seen
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
 
 
 def predict(life: Life, picture: bytes) -> httpx.Response:

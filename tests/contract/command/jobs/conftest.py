@@ -19,16 +19,16 @@ PREFIX = "kennel-test"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-training"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{PREFIX}"
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "sagemaker.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
+
+
+def trust(service: str) -> str:
+    """Who may take a role: that service."""
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": f"{service}.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @dataclass
@@ -120,7 +120,7 @@ def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
                 Bucket=f"{PREFIX}-{name}", CreateBucketConfiguration=place
             )
         iam = aws.client("iam")
-        iam.create_role(RoleName=f"{PREFIX}-training", AssumeRolePolicyDocument=json.dumps(TRUST))
+        iam.create_role(RoleName=f"{PREFIX}-training", AssumeRolePolicyDocument=trust("sagemaker"))
         for name in ("train", "serve"):
             push_image(aws, name)
         found = Account(aws, home, {"platform": platform_outputs()})

@@ -10,20 +10,10 @@ import psutil
 import pytest
 
 from tests.conftest import SMALL
-from tests.contract.command.jobs.conftest import PREFIX, Account, push_image
+from tests.contract.command.jobs.conftest import PREFIX, Account, push_image, trust
 from tests.contract.local.conftest import REGION
 from tests.terraform.test_fleet import TEMPLATE, VALUES
 
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "ec2.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
 GROUP = f"/kennel/{PREFIX}/machines"
 
 
@@ -32,7 +22,7 @@ def fleet(account: Account, dogs: str) -> Iterator[dict[str, Any]]:
     """As terraform/modules/fleet makes it: a launch template with the boot script, and a role."""
     iam, ec2 = account.aws.client("iam"), account.aws.client("ec2")
     name = f"{PREFIX}-fleet"
-    iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))
+    iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust("ec2"))
     iam.create_instance_profile(InstanceProfileName=name)
     iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     image, bucket = push_image(account.aws, "machines"), f"s3://{PREFIX}-data"

@@ -1,10 +1,10 @@
 """A fleet that loses its Spot capacity starts again from its last checkpoint, on moto's EC2."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
-from moto import mock_aws
 from moto.ec2.models import ec2_backends
 from moto.ec2.models.instances import StateReason
 
@@ -67,31 +67,24 @@ class Nodes:
 
 
 @pytest.fixture
-def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Outputs]:
+def platform(moto: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Outputs:
     """With a fleet of two."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        aws.session.cache_clear()
-        place = {"LocationConstraint": REGION}
-        aws.client("s3", REGION).create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
-        ec2 = aws.client("ec2", REGION)
-        image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-        template = ec2.create_launch_template(
-            LaunchTemplateName="fleet",
-            LaunchTemplateData={"ImageId": image, "InstanceType": "g5.xlarge"},
-        )["LaunchTemplate"]
-        described = {
-            "launch_template_id": template["LaunchTemplateId"], "log_group_name": "/fleet",
-            "max_count": 2, "max_minutes": 360, "min_count": 2,
-            "output_uri": f"s3://{BUCKET}/fleet", "spot": True,
-        }  # fmt: skip
-        found = Outputs("platform", platform_outputs() | {"fleet": described})
-        monkeypatch.setattr("kennel.outputs.read", lambda *_: found)
-        yield found
-    aws.session.cache_clear()
+    place = {"LocationConstraint": REGION}
+    moto("s3", REGION).create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+    ec2 = moto("ec2", REGION)
+    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
+    template = ec2.create_launch_template(
+        LaunchTemplateName="fleet",
+        LaunchTemplateData={"ImageId": image, "InstanceType": "g5.xlarge"},
+    )["LaunchTemplate"]
+    described = {
+        "launch_template_id": template["LaunchTemplateId"], "log_group_name": "/fleet",
+        "max_count": 2, "max_minutes": 360, "min_count": 2,
+        "output_uri": f"s3://{BUCKET}/fleet", "spot": True,
+    }  # fmt: skip
+    found = Outputs("platform", platform_outputs() | {"fleet": described})
+    monkeypatch.setattr("kennel.outputs.read", lambda *_: found)
+    return found
 
 
 @pytest.fixture

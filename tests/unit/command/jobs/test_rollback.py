@@ -1,14 +1,14 @@
 """What cuts a deployment or a rollback short: a kill, a locked state, an image that is gone."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto import mock_aws
 
-from kennel import aws, deploy, outputs, smoke, stack, which_image
+from kennel import deploy, outputs, smoke, stack, which_image
 from kennel.deploy import carry_out
 from kennel.deployments import Deployment, ending_in, line_of
 from kennel.errors import Failed, UserError
@@ -143,22 +143,15 @@ def test_a_lock_in_the_way_back_is_named_beside_what_has_failed() -> None:
 
 
 @pytest.fixture
-def image(monkeypatch: pytest.MonkeyPatch) -> Any:
+def image(moto: Callable[..., Any]) -> str:
     """One that ECR has."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        aws.session.cache_clear()
-        ecr = aws.client("ecr", REGION)
-        ecr.create_repository(repositoryName="dogs/serve")
-        kind = "application/vnd.docker.distribution.manifest.v2+json"
-        content = {"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []}
-        manifest = json.dumps(content)
-        answer = ecr.put_image(repositoryName="dogs/serve", imageManifest=manifest, imageTag="one")
-        yield f"{REPOSITORY}@{answer['image']['imageId']['imageDigest']}"
-    aws.session.cache_clear()
+    ecr = moto("ecr", REGION)
+    ecr.create_repository(repositoryName="dogs/serve")
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    content = {"schemaVersion": 2, "mediaType": kind, "config": {}, "layers": []}
+    manifest = json.dumps(content)
+    answer = ecr.put_image(repositoryName="dogs/serve", imageManifest=manifest, imageTag="one")
+    return f"{REPOSITORY}@{answer['image']['imageId']['imageDigest']}"
 
 
 def test_an_image_that_ecr_does_not_have_is_named(image: str) -> None:

@@ -1,11 +1,10 @@
 """Which of EC2's quotas a fleet counts in, and what is said when one is used up."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from moto import mock_aws
 
 from kennel import aws, doctor, quotas
 from kennel.errors import UserError
@@ -16,16 +15,9 @@ REGION = "eu-west-1"
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with mock_aws():
-        aws.session.cache_clear()
-        quotas.vcpus.cache_clear()
-        yield
-    aws.session.cache_clear()
+def account(moto: Callable[..., Any]) -> None:
+    assert moto
+    quotas.vcpus.cache_clear()
 
 
 @pytest.mark.usefixtures("account")

@@ -1,10 +1,9 @@
-"""EC2 instances that begin with a boot script run it, and end when it says so."""
+"""EC2 instances that begin with a boot script run it, and end with it."""
 
 import base64
 import gzip
 import itertools
 import shutil
-import socket
 from functools import partial
 from typing import Any
 
@@ -16,6 +15,7 @@ from kennel.local.aws.bucket import Access
 from kennel.local.aws.house import House
 from kennel.local.aws.joblog import Stream
 from kennel.local.aws.running.machine import Machine, Node, end_all, tags
+from kennel.local.processes import listen
 
 RUNNING = 16  # EC2's code
 
@@ -34,9 +34,10 @@ def install(house: House) -> None:
     def run_instances(self: EC2Backend, *given: Any, **named: Any) -> Reservation:
         reservation = run_as_moto_does(self, *given, **named)
         if not house.journal.repeating:
-            network, port = next(addresses), free()
+            access = access_of(house, profile_of(self, named))
+            with listen() as found:
+                network, port = next(addresses), int(found.getsockname()[1])
             for place, instance in enumerate(reservation.instances):
-                access = access_of(house, profile_of(self, named))
                 boot(reservation, instance, access, f"{network}.{place + 1}", port)
         return reservation
 
@@ -59,7 +60,6 @@ def install(house: House) -> None:
             script=script,
             metadata=metadata,
             keys=keys | (access.variables() if access else {}),
-            interface=next((n for _, n in socket.if_nameindex() if n.startswith("lo")), "lo"),
             port=port,
         )
         machines[instance.id] = Machine(
@@ -118,9 +118,3 @@ def access_of(house: House, profile: dict[str, Any]) -> Access | None:
         if profile and (each.arn == profile.get("Arn") or each.name == profile.get("Name")):
             return Access(house, each.roles[0].arn, each.name)
     return None
-
-
-def free() -> int:
-    with socket.socket() as found:
-        found.bind(("", 0))
-        return int(found.getsockname()[1])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kennel.local.aws.joblog import Stream, Tail
-from kennel.local.aws.running.runner_processes import NAME, STATE, end, marked
+from kennel.local.aws.running.runner_processes import NAME, STATE, ProcessRunner, end, marked
 from kennel.local.processes import clean_environment
 
 LOOK = 0.5  # seconds between looks at what it writes
@@ -73,7 +73,6 @@ class Node:
     script: str
     metadata: Mapping[str, str]  # by its path
     keys: Mapping[str, str]  # the variables of its role's credentials
-    interface: str
     port: int  # where the trainers of its run meet
 
 
@@ -99,7 +98,7 @@ class Machine:
         path = [str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
         ours = {
             "PATH": os.pathsep.join(path),
-            "KENNEL_INTERFACE": node.interface,
+            "KENNEL_INTERFACE": ProcessRunner.interface,
             "KENNEL_MACHINE": str(folder),
             "KENNEL_MACHINE_PORT": str(node.port),
             "KENNEL_ML_ROOT": str(folder / "ml"),
