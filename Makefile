@@ -14,6 +14,8 @@ ENV    ?= $(or $(KENNEL_ENV),dev)
 ARGS   ?=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Where it is set, as in images of Python, each start compiles torch and botocore anew: 2 to 4 seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
