@@ -28,7 +28,8 @@ def install(house: House) -> None:
     terminate_as_moto_does = InstanceBackend.terminate_instances
 
     end_all(folder)
-    for left in folder.iterdir():
+    ran = list(folder.iterdir())
+    for left in ran:
         shutil.rmtree(left, ignore_errors=True)
 
     def run_instances(self: EC2Backend, *given: Any, **named: Any) -> Reservation:
@@ -78,6 +79,8 @@ def install(house: House) -> None:
 
     def restart() -> None:
         """Their machines have gone with the account that was ended: they are gone too."""
+        if not ran:  # moto needs half a second for the images that EC2 begins with
+            return
         backend = ec2_backends[house.account][house.region]
         for reservation in backend.all_reservations():
             for instance in reservation.instances:
