@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import tempfile
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.elastic.rendezvous import (
     RendezvousError,
+    RendezvousInfo,
     RendezvousParameters,
     rendezvous_handler_registry,
 )
@@ -34,28 +34,32 @@ MEETING = 900  # seconds that hosts wait for each other
 
 
 class LoopbackRendezvous(StaticTCPRendezvous):
-    """Where one machine's processes meet. Torch's own store would listen on every interface."""
+    """Where one machine's processes meet. Torch's own store would listen on every interface.
 
-    def __init__(self, run: str, timeout: int) -> None:
-        listener = socket.create_server(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        super().__init__("127.0.0.1", port, rank=0, world_size=1, run_id=run, timeout=timeout)
+    Each start has a store of its own. In that of a start before, a process may find the address of
+    one that is dead, before the living has put its own there; gloo waits for the dead for minutes.
+    """
+
+    def next_rendezvous(self) -> RendezvousInfo:
+        listener = socket.create_server((self.master_addr, 0))
+        self.master_port = listener.getsockname()[1]
         self._store = TCPStore(
-            "127.0.0.1",
-            port,
+            self.master_addr,
+            self.master_port,
             is_master=True,
             wait_for_workers=False,
-            timeout=timedelta(seconds=timeout),
+            timeout=self.timeout,
             multi_tenant=True,
             master_listen_fd=listener.detach(),
         )
+        return super().next_rendezvous()
 
     def get_backend(self) -> str:
         return BACKEND
 
 
 def meet(parameters: RendezvousParameters) -> LoopbackRendezvous:
-    return LoopbackRendezvous(parameters.run_id, timeout=60)
+    return LoopbackRendezvous("127.0.0.1", 0, 0, 1, run_id=parameters.run_id, timeout=60)
 
 
 def loopback_interface() -> str:

@@ -17,8 +17,7 @@ from torch import Tensor
 from trainer.errors import TrainingError
 
 Result = TypeVar("Result")
-# To connect, once all are started. Of a restart's connections gloo sometimes loses one and waits
-# for ever; then the launcher starts all once more.
+# To connect, once all are started; gloo takes five times as long before it gives up a connection.
 CONNECTING = timedelta(seconds=90)
 # A peer that dies is noticed at once. These are for one that hangs, or whose network is gone: no
 # process is behind the others for so long, but for the first one, which makes the result alone.
