@@ -1,9 +1,15 @@
-"""How the processes of one machine meet."""
+"""How the processes of one machine meet, and how they share its processors."""
 
+import os
+from pathlib import Path
+
+import pytest
 from torch.distributed import TCPStore  # type: ignore[attr-defined] # not in its __all__
 from torch.distributed.elastic.rendezvous import RendezvousParameters
 
 from trainer import launch
+from trainer.config import Config
+from trainer.places import Place
 
 
 def test_each_start_meets_where_nothing_is_left_of_the_one_before() -> None:
@@ -19,3 +25,18 @@ def store_of_workers(meeting: launch.LoopbackRendezvous) -> TCPStore:
     place = meeting.next_rendezvous().bootstrap_store_info
     assert place.master_addr == "127.0.0.1"
     return TCPStore(place.master_addr, place.master_port, is_master=False)
+
+
+def test_processes_share_the_processors_and_their_threads_wait_without_spinning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that spin made training beside other work ten times as slow."""
+    child = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['OMP_WAIT_POLICY'])"
+    told = tmp_path / "told"
+    command = f"{child[:-1]}, file=open({str(told)!r}, 'a'))"
+    monkeypatch.setattr(launch, "COMMAND", ("-c", command))
+    given = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
+    monkeypatch.setattr(os, "environ", given)
+    assert launch.run_workers(Config(processes=2), Place())
+    threads = max(1, (os.cpu_count() or 1) // 2)
+    assert told.read_text().splitlines() == [f"{threads} PASSIVE"] * 2
