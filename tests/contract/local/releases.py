@@ -18,6 +18,7 @@ from tests.contract.local.conftest import REGION, Aws
 
 BUCKET = "releases"
 ROLE = "arn:aws:iam::123456789012:role/serving"
+PAUSE = 0.02  # seconds between a caller's requests, for those who answer to have the processor
 MOVING = ("Creating", "Updating", "RollingBack", "SystemUpdating", "Deleting")
 
 
@@ -116,12 +117,12 @@ class Seen:
 
 @contextmanager
 def load(aws: Aws, endpoint: str, picture: bytes, callers: int = 2) -> Iterator[Seen]:
-    """So many callers, each with a request under way at any time, until the block ends."""
+    """So many callers, each with one request after the other, until the block ends."""
     seen, over = Seen(), threading.Event()
 
     def call() -> None:
         runtime = aws.client("sagemaker-runtime")
-        while not over.is_set():
+        while not over.wait(PAUSE):
             try:
                 answer = runtime.invoke_endpoint(
                     EndpointName=endpoint, Body=picture, ContentType="image/jpeg"

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from tests.contract.local.conftest import Aws, control
 from tests.contract.local.releases import Releases, load, packed
+from tests.contract.local.test_endpoint_options import SLOW
 from tests.contract.local.workload import program
 
 CANARY = {
@@ -114,17 +115,17 @@ def test_the_largest_body_reaches_the_model_and_a_byte_more_does_not(aws: Aws, l
 
 
 def test_traffic_follows_the_weights_unless_a_variant_is_asked_for(
-    aws: Aws, releases: Releases, picture: bytes
+    aws: Aws, releases: Releases, tmp_path: Path
 ) -> None:
     shares = ({"VariantName": "most", "InitialVariantWeight": 9}, {"VariantName": "some"})
-    releases.endpoint("two", *shares)
-    with load(aws, "two", picture) as seen:
+    releases.endpoint("two", *shares, **program(tmp_path, SLOW, "server"))
+    with load(aws, "two", b"0") as seen:
         while sum(seen.answers.values()) < 200:
             time.sleep(0.05)
     assert not seen.errors
     assert 0.82 < seen.answers["most"] / sum(seen.answers.values()) < 0.97  # 3 sigma and more
     runtime = aws.client("sagemaker-runtime")
-    chosen = runtime.invoke_endpoint(EndpointName="two", Body=picture, TargetVariant="some")
+    chosen = runtime.invoke_endpoint(EndpointName="two", Body=b"0", TargetVariant="some")
     assert chosen["InvokedProductionVariant"] == "some"
     releases.sagemaker.delete_endpoint(EndpointName="two")
 
@@ -195,20 +196,27 @@ def test_an_alarm_on_the_new_release_ends_the_update(
     assert alarms[0]["StateValue"] == "ALARM"
 
 
-def test_an_update_keeps_the_count_if_it_is_asked_to(releases: Releases, live: str) -> None:
+def test_an_update_keeps_the_count_if_it_is_asked_to(releases: Releases, tmp_path: Path) -> None:
+    small = program(tmp_path, SLOW, "server")
+    releases.endpoint("counted", **small)
+
+    def updated(**how: bool) -> int:
+        releases.sagemaker.update_endpoint(
+            EndpointName="counted", EndpointConfigName=releases.config(**small), **how
+        )
+        return count()
+
+    def count() -> int:
+        return int(releases.settled("counted")["ProductionVariants"][0]["CurrentInstanceCount"])
+
     wanted = [{"VariantName": "live", "DesiredInstanceCount": 2}]
     releases.sagemaker.update_endpoint_weights_and_capacities(
-        EndpointName=live, DesiredWeightsAndCapacities=wanted
+        EndpointName="counted", DesiredWeightsAndCapacities=wanted
     )
-    assert releases.settled(live)["ProductionVariants"][0]["CurrentInstanceCount"] == 2
-    releases.sagemaker.update_endpoint(
-        EndpointName=live,
-        EndpointConfigName=releases.config(),
-        RetainAllVariantProperties=True,
-    )
-    assert releases.settled(live)["ProductionVariants"][0]["CurrentInstanceCount"] == 2
-    releases.sagemaker.update_endpoint(EndpointName=live, EndpointConfigName=releases.config())
-    assert releases.settled(live)["ProductionVariants"][0]["CurrentInstanceCount"] == 1
+    assert count() == 2
+    assert updated(RetainAllVariantProperties=True) == 2
+    assert updated() == 1
+    releases.sagemaker.delete_endpoint(EndpointName="counted")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from tests.contract.local.conftest import Aws
 from tests.contract.local.releases import Releases, load
-from tests.contract.local.workload import wait_until
+from tests.contract.local.test_endpoint_options import SLOW
+from tests.contract.local.workload import program, wait_until
 
 TARGET = {
     "ServiceNamespace": "sagemaker",
@@ -21,8 +22,16 @@ KIND = "SageMakerVariantConcurrentRequestsPerModelHighResolution"
 
 
 @pytest.fixture(scope="module")
-def releases(aws: Aws, trained: Path) -> Releases:
-    return Releases(aws, trained / "model")
+def releases(aws: Aws, tmp_path_factory: pytest.TempPathFactory) -> Releases:
+    model = tmp_path_factory.mktemp("model")
+    (model / "weights").write_bytes(b"any")
+    return Releases(aws, model)
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> dict[str, str]:
+    """A server's environment: it takes its time for an answer, but nobody's processor."""
+    return program(tmp_path, SLOW, "server")
 
 
 def wait_for_count(releases: Releases, count: int, seconds: float) -> dict[str, Any]:
@@ -38,10 +47,11 @@ def wait_for_count(releases: Releases, count: int, seconds: float) -> dict[str, 
 
 
 def test_load_adds_instances_up_to_the_limit_and_silence_takes_them_away(
-    aws: Aws, releases: Releases, pictures: Path
+    aws: Aws, releases: Releases, slow: dict[str, str]
 ) -> None:
     scaling = aws.client("application-autoscaling")
-    releases.endpoint("busy", {"RoutingConfig": {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}})
+    routing = {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
+    releases.endpoint("busy", {"RoutingConfig": routing}, **slow)
     arn = scaling.register_scalable_target(
         **TARGET, MinCapacity=1, MaxCapacity=MOST, Tags={"Project": "kennel"}
     )["ScalableTargetARN"]
@@ -59,8 +69,7 @@ def test_load_adds_instances_up_to_the_limit_and_silence_takes_them_away(
     )
     assert len(policy["Alarms"]) == 2
 
-    picture = min(pictures.glob("test/*/*.jpg")).read_bytes()
-    with load(aws, "busy", picture, callers=4) as seen:
+    with load(aws, "busy", b"0.2", callers=4) as seen:
         wait_for_count(releases, MOST, 90)
     assert seen.errors == []
     began = time.monotonic()
@@ -89,11 +98,11 @@ def test_what_does_not_exist_cannot_be_registered(aws: Aws) -> None:
 
 
 def test_a_schedule_changes_the_limits_and_with_them_the_count(
-    aws: Aws, releases: Releases
+    aws: Aws, releases: Releases, slow: dict[str, str]
 ) -> None:
     scaling = aws.client("application-autoscaling")
     target = TARGET | {"ResourceId": "endpoint/planned/variant/live"}
-    releases.endpoint("planned")
+    releases.endpoint("planned", **slow)
     scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=1)
     for wrong in ("cron(0 7 * * * *)", "at dawn"):
         with pytest.raises(ClientError, match="Schedule"):

@@ -6,6 +6,7 @@ One process. When it listens, STATE/control.json says where; SIGTERM ends it and
 """
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -64,6 +65,7 @@ def serve(house: House, port: int, descriptor: int | None = None) -> None:
         if count:
             log.info("repeated %d calls", count)
         house.restart()
+        gc.freeze()  # moto's modules stay: no collection, nor the one at the end, looks at them
         threading.Thread(target=server.serve_forever, daemon=True).start()
         announce(house)
         told.wait()
