@@ -73,6 +73,23 @@ def test_a_failure_of_the_emulator_is_told_in_the_services_form_and_not_repeated
     assert asked.tried == 1
 
 
+@pytest.mark.parametrize(("attempt", "lines"), [("1; max=25", 0), ("2; max=25", 1), ("11", 1)])
+def test_a_call_that_comes_again_is_in_the_log(
+    attempt: str, lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its first answer was lost: what then says that it exists already is no riddle."""
+    headers = {"amz-sdk-request": f"attempt={attempt}", "X-Amz-Target": "SageMaker.CreateModel"}
+
+    def answer(_: object, start: Callable[..., object]) -> Iterable[bytes]:
+        start("200 OK", [])
+        return []
+
+    Client(told(answer)).open("/", headers=headers)
+    assert [r.message for r in caplog.records] == [
+        f"SageMaker.CreateModel asked again: attempt={attempt}"
+    ] * lines
+
+
 def test_clients_pointed_at_the_account_try_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment("http://127.0.0.1:1", "eu-west-1").items():
         monkeypatch.setenv(name, value)

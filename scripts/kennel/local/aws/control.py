@@ -44,7 +44,7 @@ def build(house: House) -> journal.Wsgi:
     journal.install()
     additions.install(house)
     application: journal.Wsgi = DomainDispatcherApplication(create_backend_app)
-    return house.journal.around(failures.told(application))
+    return failures.told(house.journal.around(application))
 
 
 def serve(house: House, port: int, descriptor: int | None = None) -> None:

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 from kennel.local.aws.journal import Environ, Start, Wsgi
 
 FORM = "application/x-www-form-urlencoded"  # of services that answer in XML
+AGAIN = re.compile(r"attempt=(?!1\b)")  # what a client sends that had no answer, or a failure
 SERVICE = re.compile(r"Credential=[^/]+/\d+/[^/]*/([^/]+)/")
 log = logging.getLogger("kennel.failures")
 
@@ -21,6 +22,8 @@ def told(application: Wsgi) -> Wsgi:
     """The application, with its failures as refusals."""
 
     def call(environ: Environ, start: Start) -> Iterable[bytes]:
+        if AGAIN.match(attempt := environ.get("HTTP_AMZ_SDK_REQUEST", "")):
+            log.warning("%s asked again: %s", environ.get("HTTP_X_AMZ_TARGET"), attempt)
         try:
             return list(application(environ, start))
         except NotImplementedError as missing:
