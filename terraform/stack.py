@@ -141,7 +141,9 @@ class Stack:
     def apply(self) -> None:
         if not self.saved.exists():
             raise StackError(f"there is no plan of {self.root} for {self.name}: run plan first")
-        lost = takes_down(self.read("show", "-json", self.saved.name))
+        # No other root has an endpoint to lose.
+        plan = self.read("show", "-json", self.saved.name) if self.root == "service" else {}
+        lost = takes_down(plan)
         if lost and os.environ.get("KENNEL_REPLACE") != "yes":
             raise StackError(
                 f"the plan takes down {', '.join(lost)} and makes no other before, so all callers "
@@ -180,7 +182,7 @@ class Stack:
 
     def destroy(self) -> None:
         self.init()
-        state = self.read("show", "-json")
+        state = self.read("state", "pull")  # `show -json` starts the provider to say the same
         if full := self.full(state):
             raise StackError(
                 f"{', '.join(full)} would be left, with what it holds: set force_destroy = true in "
@@ -196,7 +198,7 @@ class Stack:
                 end(self.sagemaker(), values["name"])
         if self.root != "bootstrap":
             self.show()
-        elif not self.read("show", "-json").get("values"):
+        elif not self.read("state", "pull").get("resources"):
             self.forget()
 
     def forget(self) -> None:
@@ -259,13 +261,11 @@ def exists(client: Any, bucket: str) -> bool:
 
 
 def resources(state: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Type and values of all that a state knows, as `terraform show -json` tells it."""
-    modules = [state.get("values", {}).get("root_module", {})]
-    while modules:
-        module = modules.pop()
-        modules += module.get("child_modules", [])
-        for each in module.get("resources", []):
-            yield each["type"], each["values"]
+    """Type and values of all that a state manages."""
+    for each in state.get("resources", []):
+        if each["mode"] == "managed":
+            for instance in each["instances"]:
+                yield each["type"], instance["attributes"]
 
 
 def main(arguments: list[str]) -> int:
