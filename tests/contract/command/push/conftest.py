@@ -131,7 +131,7 @@ def kennel(account: Account, tmp_path: Path) -> Kennel:
     shutil.copytree(
         ROOT / "scripts/kennel",
         home / "scripts/kennel",
-        ignore=shutil.ignore_patterns("__pycache__", "local"),
+        ignore=shutil.ignore_patterns("local"),
     )
     (home / "scripts/tools").mkdir()
     shutil.copy(ROOT / "scripts/tools/terraform.py", home / "scripts/tools")
