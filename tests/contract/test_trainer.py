@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -31,32 +32,15 @@ def test_the_log_has_lines_that_a_metric_definition_matches(trained: Path) -> No
     assert " valid_accuracy=" in log
 
 
-def test_while_training_nothing_listens_beyond_loopback(ml_root: MlRoot) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "trainer", "train"],
-        env={**os.environ, "KENNEL_ML_ROOT": str(ml_root(epochs="1"))},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    seen: set[str] = set()
-    most_processes = 0
-    while process.poll() is None:
-        seen |= listening(process.pid)
-        children = psutil.Process(process.pid).children(recursive=True)
-        most_processes = max(most_processes, len(children))
-        time.sleep(0.05)
-    assert process.returncode == 0
-    assert most_processes >= 2
-    assert seen
-    assert seen <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"epoch": "1"}, "unknown hyperparameter epoch: did you mean epochs?"),
         ({"batch": "3"}, "fewer than 2 pictures a step for each of 2 processes"),
-        ({"architecture": "shuflenet_v2_x0_5"}, "did you mean shufflenet_v2_x0_5"),
+        (
+            {"architecture": "shuflenet_v2_x0_5", "processes": "1"},
+            "did you mean shufflenet_v2_x0_5",
+        ),
     ],
 )
 def test_a_wrong_setting_fails_the_job_with_its_reason_before_data_is_touched(
@@ -73,7 +57,7 @@ def test_a_wrong_setting_fails_the_job_with_its_reason_before_data_is_touched(
 def test_a_corrupt_picture_fails_a_streamed_job_by_name_before_its_first_step(
     ml_root: MlRoot, tmp_path: Path
 ) -> None:
-    root = ml_root(memory="0")
+    root = ml_root(memory="0", processes="1")
     data = root / "input/data/training"
     copy = tmp_path / "set"
     subprocess.run(["cp", "-rL", data, copy], check=True)
@@ -87,28 +71,54 @@ def test_a_corrupt_picture_fails_a_streamed_job_by_name_before_its_first_step(
     assert f"{victim.name} cannot be read as a picture" in (root / "output/failure").read_text()
 
 
-def test_a_full_disk_at_the_end_is_named_and_the_work_is_not_lost(ml_root: MlRoot) -> None:
+@dataclass
+class Full:
+    """A run whose result found no room, and what has been seen of it."""
+
+    root: Path
+    code: int
+    most_processes: int  # beside the launcher
+    addresses: set[str]  # on which they have listened
+
+
+@pytest.fixture(scope="module")
+def full(ml_root: MlRoot) -> Full:
     root = ml_root(epochs="1")
     (root / "model").mkdir()
     small = (
         f"mount -t tmpfs -o size=500k none {root}/model && exec {sys.executable} -m trainer train"
     )
-    run = subprocess.run(
+    process = subprocess.Popen(
         ["unshare", "--map-root-user", "--mount", "sh", "-c", small],
         env={**os.environ, "KENNEL_ML_ROOT": str(root)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    assert run.returncode == 1
-    reason = (root / "output/failure").read_text()
-    assert reason.startswith(f"{root}/model has no room for the result")
-    assert list((root / "checkpoints").glob("step-*.json"))
-    again = run_trainer(root, "train")
+    addresses: set[str] = set()
+    most_processes = 0
+    while process.poll() is None:
+        addresses |= listening(process.pid)
+        children = psutil.Process(process.pid).children(recursive=True)
+        most_processes = max(most_processes, len(children))
+        time.sleep(0.1)
+    return Full(root, process.returncode, most_processes, addresses)
+
+
+def test_while_training_nothing_listens_beyond_loopback(full: Full) -> None:
+    assert full.most_processes >= 2
+    assert full.addresses
+    assert full.addresses <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def test_a_full_disk_at_the_end_is_named_and_the_work_is_not_lost(full: Full) -> None:
+    assert full.code == 1
+    reason = (full.root / "output/failure").read_text()
+    assert reason.startswith(f"{full.root}/model has no room for the result")
+    assert list((full.root / "checkpoints").glob("step-*.json"))
+    again = run_trainer(full.root, "train")
     assert again.returncode == 0, again.stderr
     assert "event=resumed" in again.stdout
-    assert (root / "model/manifest.json").is_file()
+    assert (full.root / "model/manifest.json").is_file()
 
 
 def test_packing_without_a_model_says_so(ml_root: MlRoot, tmp_path: Path) -> None:

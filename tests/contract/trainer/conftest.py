@@ -33,9 +33,9 @@ class Run:
     def text(self) -> str:
         return self.log.read_text()
 
-    def until(self, text: str) -> None:
+    def until(self, text: str, times: int = 1) -> None:
         deadline = time.monotonic() + PATIENCE
-        while text not in self.text():
+        while self.text().count(text) < times:
             assert self.process.poll() is None, self.text()
             assert time.monotonic() < deadline, self.text()
             time.sleep(0.01)

@@ -1,6 +1,7 @@
 """The two regimes and their options, with real runs."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +15,11 @@ def events(root: Path, kind: str) -> list[dict[str, float]]:
     return [event for event in map(json.loads, lines) if event["event"] == kind]
 
 
-def test_the_head_learns_on_features_and_leaves_the_backbone_as_it_was(ml_root: MlRoot) -> None:
-    """Two processes, each with the features of its share; the weights come from a channel."""
+def test_the_head_learns_on_features_and_leaves_the_backbone_as_it_was(
+    ml_root: MlRoot, tmp_path: Path
+) -> None:
+    """Two processes, each with the features of its share; the weights come from a channel. A run
+    that goes on from a checkpoint computes the features anew, and ends with the same bits."""
     import torch
     import torchvision
     from safetensors.torch import load_file, save_file
@@ -28,6 +32,7 @@ def test_the_head_learns_on_features_and_leaves_the_backbone_as_it_was(ml_root: 
         "epochs": "40",
         "rate": "0.05",
         "weights": "channel",
+        "save_steps": "50",
     }
     root = ml_root(**settings, balance="true")
     (root / "input/data/pretrained").mkdir()
@@ -44,6 +49,19 @@ def test_the_head_learns_on_features_and_leaves_the_backbone_as_it_was(ml_root: 
         assert name.startswith("fc.") or torch.equal(value, start[name]), name
     assert sum(name.startswith("fc.") for name in result) == 2
     assert "openvino/model-int8.xml" not in (root / "model/manifest.json").read_text()
+
+    again = Path(shutil.copytree(root, tmp_path / "ml", symlinks=True))
+    for path in (again / "checkpoints").glob("step-0000000160.*"):
+        path.unlink()
+    run = run_trainer(again, "train")
+    assert run.returncode == 0, run.stderr
+    assert "event=resumed step=150 epochs=37" in run.stdout
+    assert files(again) == files(root)
+
+
+def files(root: Path) -> dict[str, str]:
+    digests: dict[str, str] = json.loads((root / "model/manifest.json").read_text())["files"]
+    return digests
 
 
 def test_early_stopping_ends_with_the_best_weights_of_an_averaged_accumulated_run(

@@ -2,78 +2,153 @@
 
 import hashlib
 import json
-import os
 import random
+import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.conftest import run_trainer
-from tests.contract.trainer.conftest import Start
+from tests.contract.trainer.conftest import Run, Start
 
 MlRoot = Callable[..., Path]
-SAVING = {
+CHANGES = {"crop": "0.4", "colour": "0.3", "erase": "0.3", "mixup": "0.2", "cutmix": "1.0"}
+SAVING = CHANGES | {
     "save_steps": "2",
-    "epochs": "3",
+    "epochs": "8",
     "ema": "0.9",
     "architecture": "mobilenet_v3_small",
 }
+STEPS = 4  # of an epoch
 
 
-def weights(root: Path) -> str:
-    """The digests of weights and graphs, once they have been held to the files."""
-    files: dict[str, str] = json.loads((root / "model/manifest.json").read_text())["files"]
-    for name, digest in files.items():
+def result(root: Path) -> dict[str, object]:
+    """What the weights, graphs and pictures come to, once the files have been held to it."""
+    manifest = json.loads((root / "model/manifest.json").read_text())
+    for name, digest in manifest["files"].items():
         assert hashlib.sha256((root / "model" / name).read_bytes()).hexdigest() == digest
-    return json.dumps(files)
+    return {name: manifest[name] for name in ("files", "data_sha256", "metrics")}
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(ml_root: MlRoot) -> str:
-    """The digests of an undisturbed run's files; its network has dropout."""
-    root = ml_root(**SAVING)
+def packed(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from kennel.data import data
+
+    target = tmp_path_factory.mktemp("packed") / "set"
+    arguments = ["pack", str(pictures), str(target), "--short-side=64", "--pictures=20"]
+    assert CliRunner().invoke(data, arguments).exit_code == 0
+    return target
+
+
+@pytest.fixture(scope="module")
+def saving(ml_root: MlRoot, packed: Path) -> Callable[..., Path]:
+    """A factory of runs on packed pictures, with every kind of change to them; the network has
+    dropout."""
+
+    def make(**settings: str) -> Path:
+        root = ml_root(**SAVING | settings)
+        (root / "input/data/training").unlink()
+        (root / "input/data/training").symlink_to(packed)
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(saving: Callable[..., Path]) -> Path:
+    """The folder of an undisturbed run of two processes, in memory."""
+    root = saving()
     run = run_trainer(root, "train")
     assert run.returncode == 0, run.stderr
-    return weights(root)
+    assert "event=pictures pictures=72 regime=memory " in run.stdout
+    return root
 
 
-def test_a_run_killed_at_any_step_resumes_to_the_same_bits(
-    ml_root: MlRoot, start: Start, uninterrupted: str
+def change(root: Path, **settings: str) -> None:
+    path = root / "input/config/hyperparameters.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+
+
+IN_VALIDATION = """
+import os, signal, sys
+from trainer import failure, views, worker
+
+views.CHUNK = 4
+given = views.PictureViews.of_valid
+
+def of_valid(self, rows):
+    if rows.start == 0 and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return given(self, rows)
+
+views.PictureViews.of_valid = of_valid
+sys.exit(failure.worker(worker.run))
+"""
+SIGTERM_IN_VALIDATION = f"from trainer import launch; launch.COMMAND = ('-uc', {IN_VALIDATION!r})"
+
+
+def test_a_run_disturbed_in_every_way_ends_with_the_bits_of_one_that_was_not(
+    saving: Callable[..., Path], start: Start, uninterrupted: Path
 ) -> None:
-    """All its processes at once, whatever was half written."""
-    root = ml_root(**SAVING)
+    """Each disturbance adds to those before: its last start goes on from what all have left."""
+    root = saving(save_steps="0", save_minutes="0.001")
+    lose_a_worker_then_stop(start(root))
+    change(root, save_steps="2", save_minutes="10")
+    stop_in_validation(start(root, SIGTERM_IN_VALIDATION))
+    change(root, memory="0")
+    lose_power(start(root))
+
+    before, last = sorted((root / "checkpoints").glob("step-*.json"))[-2:]
+    with last.with_suffix(".safetensors").open("r+b") as file:
+        file.truncate(1000)
     run = start(root)
-    step, pause = random.choice([2, 4, 6, 8]), random.uniform(0, 0.2)  # noqa: S311
-    print(f"killed {pause:.3f} s after step {step}")  # a moment that nobody has chosen
-    run.until(f"event=checkpoint step={step} ")
-    time.sleep(pause)
-    run.kill()
-    last = start(root)
-    assert last.end() == 0, last.text()
-    assert "event=resumed step=" in last.text()
-    assert weights(root) == uninterrupted
+    assert run.end() == 0, run.text()
+    assert "event=pictures pictures=72 regime=streaming " in run.text()
+    assert f"{last.name} is damaged and passed over" in run.text()
+    assert f"event=resumed step={int(before.stem[5:])} " in run.text()
+    assert result(root) == result(uninterrupted)
     lines = (root / "output/data/metrics.jsonl").read_text().splitlines()
     epochs = [event["epoch"] for event in map(json.loads, lines) if event["event"] == "epoch"]
-    assert epochs == [1, 2, 3]
+    assert epochs == list(range(1, int(SAVING["epochs"]) + 1))
 
 
-def test_a_killed_worker_is_started_again_and_the_bits_stay_the_same(
-    ml_root: MlRoot, start: Start, uninterrupted: str
-) -> None:
-    root = ml_root(**SAVING)
-    run = start(root)
-    run.until("event=checkpoint step=4 ")
+def lose_a_worker_then_stop(run: Run) -> None:
+    """The worker is started again; SIGTERM to the launcher saves and ends with 143."""
+    run.until("event=epoch epoch=1 ")
+    assert "event=checkpoint step=" in run.text(), "by the clock"
     run.workers()[1].kill()
-    assert run.end() == 0, run.text()
-    assert "event=resumed step=" in run.text()
-    assert not (root / "output/failure").exists()
-    assert weights(root) == uninterrupted
+    run.until("event=resumed step=")
+    run.until("event=epoch ", times=run.text().count("event=epoch ") + 1)
+    began = time.monotonic()
+    run.process.send_signal(signal.SIGTERM)
+    assert run.end() == 143, run.text()
+    assert time.monotonic() - began < 60
+    assert "event=stopped step=" in run.text()
+    assert not (run.root / "output/failure").exists()
+    assert list((run.root / "checkpoints").glob("step-*.json"))
+
+
+def stop_in_validation(run: Run) -> None:
+    """SIGTERM reaches one process only, in the first validation: what it would say stays open."""
+    assert run.end() == 143, run.text()
+    (stopped,) = re.findall(r"event=stopped step=(\d+)", run.text())
+    assert int(stopped) % STEPS == 0
+    assert "event=epoch" not in run.text()
+
+
+def lose_power(run: Run) -> None:
+    """All processes at once, whatever was half written, at a moment that nobody has chosen."""
+    saved, pause = random.choice([1, 2, 3]), random.uniform(0, 0.2)  # noqa: S311
+    print(f"killed {pause:.3f} s after checkpoint {saved}")
+    run.until("event=checkpoint step=", times=saved)
+    assert "event=pictures pictures=72 regime=streaming " in run.text()
+    time.sleep(pause)
+    run.kill()
 
 
 @pytest.mark.parametrize(
@@ -92,120 +167,30 @@ def test_restarts_end_with_a_reason(ml_root: MlRoot, start: Start, end: str, rea
     assert (root / "output/failure").read_text().startswith(reason)
 
 
-def test_sigterm_saves_and_ends_with_143_and_the_rest_is_done_later(
-    ml_root: MlRoot, start: Start, uninterrupted: str
-) -> None:
-    root = ml_root(**SAVING | {"save_steps": "0", "save_minutes": "0.001"})
-    run = start(root)
-    run.until("event=epoch epoch=1 ")
-    assert "event=checkpoint step=" in run.text()
-    began = time.monotonic()
-    run.process.send_signal(signal.SIGTERM)
-    assert run.end() == 143, run.text()
-    assert time.monotonic() - began < 60
-    assert "event=stopped step=" in run.text()
-    assert not (root / "output/failure").exists()
-    assert list((root / "checkpoints").glob("step-*.json"))
-    assert run_trainer(root, "train").returncode == 0
-    assert weights(root) == uninterrupted
-
-
-SIGTERM_IN_VALIDATION = """
-import os, signal, sys
-from trainer import failure, views, worker
-
-views.CHUNK = 4
-given = views.PictureViews.of_valid
-
-def of_valid(self, rows):
-    if rows.start == 0:
-        os.kill(os.getpid(), signal.SIGTERM)
-    return given(self, rows)
-
-views.PictureViews.of_valid = of_valid
-sys.exit(failure.worker(worker.run))
-"""
-
-
-def test_sigterm_in_a_long_validation_is_heard_too(ml_root: MlRoot) -> None:
-    settings = SAVING | {"processes": "1"}
-    undisturbed, root = ml_root(**settings), ml_root(**settings)
-    assert run_trainer(undisturbed, "train").returncode == 0
-    alone = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
-    run = subprocess.run(
-        [sys.executable, "-c", SIGTERM_IN_VALIDATION],
-        env={**os.environ, **alone, "KENNEL_ML_ROOT": str(root)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "event=stopped step=4" in run.stdout, run.stderr
-    assert "event=epoch" not in run.stdout
-    last = run_trainer(root, "train")
-    assert last.returncode == 0, last.stderr
-    assert "event=resumed step=4" in last.stdout
-    assert weights(root) == weights(undisturbed)
-
-
-@pytest.fixture(scope="module")
-def saved(ml_root: MlRoot) -> Path:
-    """A finished run with two checkpoints."""
-    root = ml_root(epochs="1", save_steps="1")
-    assert run_trainer(root, "train").returncode == 0
-    return root
-
-
-def again(saved: Path, folder: Path, **settings: str) -> Path:
+def again(ended: Path, folder: Path, **settings: str) -> Path:
     """The same run before its last steps, with other settings."""
-    root = Path(shutil.copytree(saved, folder / "ml", symlinks=True))
-    path = root / "input/config/hyperparameters.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    root = Path(shutil.copytree(ended, folder / "ml", symlinks=True))
+    change(root, **settings)
     return root
-
-
-def test_regime_head_resumes_to_the_same_bits(ml_root: MlRoot, tmp_path: Path) -> None:
-    """With the features computed anew, and other cuts of the pictures in each epoch."""
-    settings = {"regime": "head", "views": "2", "epochs": "3", "save_steps": "2", "keep": "9"}
-    whole = ml_root(**settings, rate="0.1")
-    assert run_trainer(whole, "train").returncode == 0
-    root = again(whole, tmp_path)
-    for path in sorted((root / "checkpoints").glob("step-*"))[3 * 2 :]:  # all but three
-        path.unlink()
-    run = run_trainer(root, "train")
-    assert run.returncode == 0, run.stderr
-    assert "event=resumed step=6 epochs=1" in run.stdout
-    assert weights(root) == weights(whole)
-
-
-def test_of_damaged_checkpoints_the_one_before_is_taken_with_a_warning(
-    saved: Path, tmp_path: Path
-) -> None:
-    root = again(saved, tmp_path)
-    before, last = sorted((root / "checkpoints").glob("*.safetensors"))
-    with last.open("r+b") as file:
-        file.truncate(1000)
-    run = run_trainer(root, "train")
-    assert run.returncode == 0, run.stderr
-    assert f"{last.stem}.json is damaged and passed over" in run.stdout
-    assert f"event=resumed step={int(before.stem[5:])} " in run.stdout
-    assert weights(root) == weights(saved)
 
 
 def test_a_checkpoint_of_another_architecture_is_refused_by_name(
-    saved: Path, tmp_path: Path
+    uninterrupted: Path, tmp_path: Path
 ) -> None:
-    root = again(saved, tmp_path, architecture="mobilenet_v3_small")
+    root = again(uninterrupted, tmp_path, architecture="shufflenet_v2_x0_5", processes="1")
     run = run_trainer(root, "train")
     assert run.returncode == 1
     reason = (root / "output/failure").read_text()
-    assert str(root / "checkpoints/step-0000000004.json") in reason
-    assert "was made with architecture shufflenet_v2_x0_5, this run has architecture mob" in reason
+    assert str(root / "checkpoints/step-0000000032.json") in reason
+    assert "was made with architecture mobilenet_v3_small, this run has architecture shuf" in reason
     assert "set it back, or empty" in reason
 
 
 def test_another_number_of_processes_goes_on_and_says_what_differs(
-    saved: Path, tmp_path: Path
+    uninterrupted: Path, tmp_path: Path
 ) -> None:
-    root = again(saved, tmp_path, processes="1")
-    for path in (root / "checkpoints").glob("step-0000000004.*"):
+    root = again(uninterrupted, tmp_path, processes="1")
+    for path in (root / "checkpoints").glob("step-0000000032.*"):
         path.unlink()
     run = run_trainer(root, "train")
     assert run.returncode == 0, run.stderr
