@@ -16,6 +16,7 @@ SPLITS = ("train", "valid", "test")
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 FORMATS = ("JPEG", "PNG", "WEBP")
 MOST_PIXELS = 80_000_000  # as the trainer has it: a file of kilobytes can claim gigapixels
+CHUNK = 8  # files that a process is given at a time
 UPRIGHT = 1  # the EXIF orientation of a picture that needs no turning
 Result = TypeVar("Result")
 
@@ -45,7 +46,8 @@ def in_parallel(
     action: Callable[[Path], Result], paths: list[Path], processes: int | None = None
 ) -> Iterator[Result]:
     """The action on every file, by as many processes as there are cores, in the files' order."""
-    if not paths:
+    if len(paths) <= CHUNK:  # done before another process would have begun
+        yield from map(action, paths)
         return
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        yield from pool.map(action, paths, chunksize=8)
+        yield from pool.map(action, paths, chunksize=CHUNK)

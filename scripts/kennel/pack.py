@@ -78,12 +78,17 @@ def write(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
+        paths = [
+            source / split / name
+            for split, shards in plan.items()
+            for _, names in shards
+            for name in names
+        ]
+        contents = iter(folder.in_parallel(partial(prepare, short_side=short_side), paths))
         splits = {}
         for split, shards in plan.items():
-            paths = [source / split / name for _, names in shards for name in names]
-            contents = iter(folder.in_parallel(partial(prepare, short_side=short_side), paths))
             entries = [write_shard(unfinished / f, split, names, contents) for f, names in shards]
-            splits[split] = {"pictures": len(paths), "shards": entries}
+            splits[split] = {"pictures": sum(len(names) for _, names in shards), "shards": entries}
         classes = sorted({n.split("/")[0] for _, names in plan["train"] for n in names})
         index = {"format": FORMAT, "classes": classes, "short_side": short_side, "splits": splits}
         (unfinished / "index.json").write_text(json.dumps(index, indent=1) + "\n")
