@@ -64,6 +64,20 @@ def test_the_trainer_finds_the_same_set_in_it_and_nearly_the_same_pixels(
         assert np.abs(seen - data.load(original, 36).astype(int)).mean() < 15, name
 
 
+def test_packed_splits_may_be_channels_of_their_own(packed: Path, tmp_path: Path) -> None:
+    for split in data.SPLITS:
+        (tmp_path / split).mkdir()
+        shutil.copy(packed / "training/index.json", tmp_path / split)
+        for shard in (packed / "training").glob(f"{split}-*.tar"):
+            shutil.copy(shard, tmp_path / split)
+    apart, together = data.find(tmp_path), data.find(packed)
+    assert len(apart.pictures) == 72
+    assert {n: each.read() for n, each in apart.pictures.items()} == {
+        n: each.read() for n, each in together.pictures.items()
+    }
+    assert (set(apart.folders), apart.promised) == (set(together.folders), together.promised)
+
+
 def test_a_small_upright_picture_goes_in_as_it_is(pictures: Path, tmp_path: Path) -> None:
     assert kennel("pack", pictures, tmp_path / "out", "--short-side", 5000).exit_code == 0
     with tarfile.open(tmp_path / "out/test-00000.tar") as tar:
