@@ -184,11 +184,14 @@ def test_without_a_network_the_way_around_is_told(torchvisions_file: Path) -> No
 
 
 @pytest.mark.usefixtures("alone")
-def test_a_translated_network_answers_as_the_plain_one() -> None:
+def test_a_translated_network_answers_as_the_plain_one(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
+    import torch._inductor.config as inductor
 
     from trainer import model
 
+    # Else it compiles a program for each set of vector instructions, to see whether it runs.
+    monkeypatch.setattr(inductor.cpp, "vec_isa_ok", True)
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 2))
     inputs = torch.randn(3, 4)
