@@ -46,7 +46,7 @@ module "gateway" {
 
   name          = var.prefix
   authorization = var.api.authorization
-  firewall      = var.api.firewall
+  firewall      = (var.api.firewall.enabled ? var.api.firewall : null)
   kms_key_arn   = var.kms_key_arn
   openapi_file  = "${path.module}/../../functions/invoke/openapi.yaml"
   private       = var.api.private

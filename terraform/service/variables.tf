@@ -17,10 +17,11 @@ variable "alarms" {
 }
 
 variable "api" {
-  description = "Who may call the API, from where, and through what firewall (null: none)."
+  description = "Who may call the API, from where, and through what firewall."
   type = object({
     authorization = optional(string, "API_KEY")
     firewall = optional(object({
+      enabled                = optional(bool, true)
       max_body_megabytes     = optional(number)
       requests_per_5_minutes = optional(number)
     }), {})

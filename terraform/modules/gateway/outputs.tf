@@ -4,6 +4,11 @@ output "api_key" {
   sensitive   = true
 }
 
+output "firewall_arn" {
+  description = "ARN of the web application firewall; null if there is none."
+  value       = one(aws_wafv2_web_acl.this[*].arn)
+}
+
 output "invoke_url" {
   description = "Address of the stage; paths of the OpenAPI file follow it."
   value       = aws_api_gateway_stage.this.invoke_url

@@ -18,7 +18,8 @@ variables {
   openapi_file = "tests/openapi.yaml"
 }
 
-run "sends_every_operation_to_the_alias_and_may_call_it" {
+# One run, as each new one evaluates the firewall's schema again, be there a firewall or not.
+run "joins_the_alias_and_is_guarded_logged_and_throttled" {
   assert {
     condition = alltrue([
       for operation in [
@@ -65,23 +66,7 @@ run "sends_every_operation_to_the_alias_and_may_call_it" {
     )
     error_message = "The function's alias must be open to this API's stage and to nothing else."
   }
-}
 
-run "opens_the_api_only_on_request" {
-  variables {
-    usage_plan = null
-  }
-
-  assert {
-    condition = (
-      jsondecode(local.body).paths["/v1/predict"].post.security == [] &&
-      length(aws_api_gateway_api_key.this) == 0 && nonsensitive(output.api_key) == null
-    )
-    error_message = "usage_plan = null must switch the key off."
-  }
-}
-
-run "guards_logs_and_throttles_the_stage" {
   assert {
     condition = (
       one(aws_api_gateway_stage.this.access_log_settings[*].destination_arn) ==
@@ -126,5 +111,60 @@ run "guards_logs_and_throttles_the_stage" {
       aws_api_gateway_usage_plan.this[0].throttle_settings[0].rate_limit == 10
     )
     error_message = "The key must belong to a plan with a quota and a rate."
+  }
+
+  assert {
+    condition = (
+      jsondecode(local.body).paths["/v1/predict"].options.security == [] &&
+      jsondecode(local.body).paths["/v1/predict"].post.security == [{ api_key = [] }]
+    )
+    error_message = "A preflight request carries no key."
+  }
+
+  assert {
+    condition = alltrue([
+      for kind, response in jsondecode(local.body)["x-amazon-apigateway-gateway-responses"] :
+      response.responseParameters["gatewayresponse.header.Content-Type"] ==
+      "'application/problem+json'" &&
+      jsondecode(response.responseTemplates["application/json"]).detail != null
+    ])
+    error_message = "API Gateway's own refusals must be problems too."
+  }
+
+  assert {
+    condition = [
+      for kind, response in jsondecode(local.body)["x-amazon-apigateway-gateway-responses"] : kind
+      if try(jsondecode(response.responseTemplates["application/json"]).status, 0) !=
+      try(response.statusCode, null)
+    ] == ["DEFAULT_4XX", "DEFAULT_5XX"]
+    error_message = "A problem must have the answer's status; what can have any must name none."
+  }
+
+  assert {
+    condition = (
+      aws_api_gateway_method_settings.this.settings[0].logging_level == "ERROR" &&
+      !aws_api_gateway_method_settings.this.settings[0].data_trace_enabled &&
+      aws_cloudwatch_log_group.execution.name == "API-Gateway-Execution-Logs_a1b2c3d4e5/live"
+    )
+    error_message = "Faults must be logged, and pictures must not."
+  }
+
+  assert {
+    condition     = length(aws_wafv2_web_acl.this) + length(aws_wafv2_web_acl_association.this) == 0
+    error_message = "firewall = null must switch it off."
+  }
+}
+
+run "opens_the_api_only_on_request" {
+  variables {
+    usage_plan = null
+  }
+
+  assert {
+    condition = (
+      jsondecode(local.body).paths["/v1/predict"].post.security == [] &&
+      length(aws_api_gateway_api_key.this) == 0 && nonsensitive(output.api_key) == null
+    )
+    error_message = "usage_plan = null must switch the key off."
   }
 }

@@ -48,54 +48,9 @@ run "answers_in_a_vpc_only_on_request" {
   }
 }
 
-run "lets_browsers_ask_first_without_a_key" {
-  assert {
-    condition = (
-      jsondecode(local.body).paths["/v1/predict"].options.security == [] &&
-      jsondecode(local.body).paths["/v1/predict"].post.security == [{ api_key = [] }]
-    )
-    error_message = "A preflight request carries no key."
-  }
-}
-
-run "answers_by_itself_as_the_function_does" {
-  assert {
-    condition = alltrue([
-      for kind, response in jsondecode(local.body)["x-amazon-apigateway-gateway-responses"] :
-      response.responseParameters["gatewayresponse.header.Content-Type"] ==
-      "'application/problem+json'" &&
-      jsondecode(response.responseTemplates["application/json"]).detail != null
-    ])
-    error_message = "API Gateway's own refusals must be problems too."
-  }
-
-  assert {
-    condition = [
-      for kind, response in jsondecode(local.body)["x-amazon-apigateway-gateway-responses"] : kind
-      if try(jsondecode(response.responseTemplates["application/json"]).status, 0) !=
-      try(response.statusCode, null)
-    ] == ["DEFAULT_4XX", "DEFAULT_5XX"]
-    error_message = "A problem must have the answer's status; what can have any must name none."
-  }
-
-  assert {
-    condition = (
-      aws_api_gateway_method_settings.this.settings[0].logging_level == "ERROR" &&
-      !aws_api_gateway_method_settings.this.settings[0].data_trace_enabled &&
-      aws_cloudwatch_log_group.execution.name == "API-Gateway-Execution-Logs_a1b2c3d4e5/live"
-    )
-    error_message = "Faults must be logged, and pictures must not."
-  }
-}
-
-run "has_no_firewall_on_request" {
-  assert {
-    condition     = length(aws_wafv2_web_acl.this) + length(aws_wafv2_web_acl_association.this) == 0
-    error_message = "firewall = null must switch it off."
-  }
-}
-
 run "stands_behind_a_firewall" {
+  command = plan
+
   variables {
     firewall = {}
   }
