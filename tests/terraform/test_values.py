@@ -108,16 +108,13 @@ def test_every_variable_of_a_root_refuses_something(root: str) -> None:
 def test_bad_values_are_refused_and_named(terraform: str, roots: Roots, root: str) -> None:
     """A rule of the root, or a wrong type, ends a plan before the modules see their values."""
     folder, env = roots[root]
-    for name in (name for name, value in ALL[root].items() if value == "perhaps"):
-        [said] = refusals(terraform, folder, env, {name: "perhaps"})
-        assert f"var.{name}" in said
-    said = " ".join(refusals(terraform, folder, env, {name: ALL[root][name] for name in OWN}))
-    assert "prefix must be" in said
-    assert "region must be" in said
+    early = {name: value for name, value in ALL[root].items() if value == "perhaps" or name in OWN}
+    messages = refusals(terraform, folder, env, early)
+    for name, value in early.items():
+        words = f"var.{name}" if value == "perhaps" else f"{name} must be"
+        assert sum(words in said for said in messages) == 1, "\n".join(messages)
 
-    rest = {
-        name: value for name, value in ALL[root].items() if value != "perhaps" and name not in OWN
-    }
+    rest = {name: value for name, value in ALL[root].items() if name not in early}
     for values in [rest, *(AFTERWARDS if root == "service" else [])]:
         wanted = {f"var.{name}" for name in values.keys() - SPLIT[root]}
         wanted |= {
