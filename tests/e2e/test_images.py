@@ -142,10 +142,13 @@ def exit_code(docker: str, container: str) -> int:
 
 def test_the_training_image_holds_no_build_tools(docker: str, train_image: str) -> None:
     tools = ["pip", "pip3", "uv", "ninja", "gcc", "cc", "make"]
-    code = f"import shutil; print([tool for tool in {tools} if shutil.which(tool)])"
+    code = (
+        "import importlib.util as u, shutil\n"
+        f"print([tool for tool in {tools} if shutil.which(tool)], u.find_spec('triton'))"
+    )
     command = [docker, "run", "--rm", "--network=none", "--entrypoint=python", train_image]
     run = subprocess.run([*command, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert run.stdout.strip() == "[] None"
 
 
 def test_a_job_without_data_fails_with_its_reason(
