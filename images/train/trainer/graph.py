@@ -26,4 +26,14 @@ def serving(network: nn.Module, size: int) -> openvino.Model:
     steps.input().model().set_layout(openvino.Layout("NCHW"))
     change = steps.input().preprocess().convert_element_type(openvino.Type.f32)
     change.mean(list(model.MEAN)).scale(list(model.STD))
-    return steps.build()
+    graph = steps.build()
+    make_plain(graph)
+    return graph
+
+
+def make_plain(graph: openvino.Model) -> None:
+    """No numbers that run on from graph to graph: the same weights shall give the same bytes."""
+    graph.set_friendly_name("model")
+    for number, operation in enumerate(graph.get_ordered_ops()):
+        if operation.get_type_name() != "Parameter":
+            operation.set_friendly_name(f"{operation.get_type_name()}_{number}")

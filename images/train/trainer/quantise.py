@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainer.graph import make_plain
+
 MOST = 128  # pictures to learn the range of values from; more change nothing that one can measure
 
 
@@ -29,13 +31,6 @@ def quantised(graph: openvino.Model, squares: NDArray[np.uint8]) -> openvino.Mod
             subset_size=len(squares),
         )
     make_plain(result)
+    if result.has_rt_info("nncf"):
+        del result.rt_info["nncf"]  # notes of the tool
     return result
-
-
-def make_plain(graph: openvino.Model) -> None:
-    """No running numbers, no notes of tools: the same weights shall give the same bytes."""
-    for number, operation in enumerate(graph.get_ordered_ops()):
-        if operation.get_type_name() not in {"Parameter", "Result"}:
-            operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
-    if graph.has_rt_info("nncf"):
-        del graph.rt_info["nncf"]
