@@ -21,6 +21,7 @@ TERRAFORM = ROOT / "terraform"
 ROOTS = ("bootstrap", "platform", "service")
 ENVIRONMENTS = ("dev", "prod")
 
+REATTACH = "TF_REATTACH_PROVIDERS"
 PROVIDER = "KENNEL_TEST_PROVIDER"  # where it lies, for those who start one of their own
 
 # What the tests have looked at, for the last lines of a run.
@@ -60,7 +61,7 @@ def offline() -> Environment:
 
 @pytest.fixture(scope="session")
 def attached(
-    terraform: str, offline: Environment, tmp_path_factory: pytest.TempPathFactory
+    terraform: str, offline: Environment, sts: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Environment]:
     """One provider process for all runs, in the provider's own debug mode.
 
@@ -69,8 +70,9 @@ def attached(
     """
     data = tmp_path_factory.mktemp("provider")
     prepare(terraform, TERRAFORM / "platform", offline, data)
-    with attach(data, offline) as env:
-        yield env
+    # Not as `endpoints` in its block, which it validates for seconds at each command.
+    with attach(data, offline | {"AWS_ENDPOINT_URL_STS": sts}) as env:
+        yield offline | {name: env[name] for name in (REATTACH, PROVIDER)}
 
 
 @contextmanager
@@ -85,7 +87,7 @@ def attach(data: Path, env: Environment) -> Iterator[Environment]:
         env=env,
     ) as provider:
         try:
-            yield env | {"TF_REATTACH_PROVIDERS": address_of(provider), PROVIDER: str(data)}
+            yield env | {REATTACH: address_of(provider), PROVIDER: str(data)}
         finally:
             provider.terminate()
 
@@ -119,38 +121,33 @@ class Sts(BaseHTTPRequestHandler):
         pass
 
 
-OVERRIDE = """
-terraform {{
-  backend "local" {{}}
-}}
-
-provider "aws" {{
-  access_key = "testing"
-  secret_key = "testing"
-
-  endpoints {{
-    sts = "http://127.0.0.1:{port}"
-  }}
-}}
-"""
-
-
 @pytest.fixture(scope="session")
-def override() -> Iterator[str]:
-    """What makes a root keep its state here, and the real provider ask nobody but us."""
+def sts() -> Iterator[str]:
+    """Where the real provider asks who it is; it has nobody else to ask."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Sts) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield OVERRIDE.format(port=server.server_port)
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+# What makes a root keep its state here.
+OVERRIDE = """
+terraform {
+  backend "local" {}
+}
+
+provider "aws" {
+  access_key = "testing"
+  secret_key = "testing"
+}
+"""
 
 
 Roots = dict[str, tuple[Path, Environment]]
 
 
 @pytest.fixture(scope="session")
-def roots(
-    terraform: str, attached: Environment, override: str, tmp_path_factory: pytest.TempPathFactory
-) -> Roots:
+def roots(terraform: str, attached: Environment, tmp_path_factory: pytest.TempPathFactory) -> Roots:
     """Each root in a copy of the tree, ready to be planned by the real provider."""
     tree = tmp_path_factory.mktemp("roots")
     shutil.copytree(TERRAFORM, tree / "terraform")
@@ -160,7 +157,7 @@ def roots(
     made = {}
     for root in ROOTS:
         folder = tree / "terraform" / root
-        (folder / "offline_override.tf").write_text(override)
+        (folder / "offline_override.tf").write_text(OVERRIDE)
         env = attached | {"TF_DATA_DIR": str(tree / f".data-{root}")}
         call(terraform, "init", "-lockfile=readonly", folder=folder, env=env)
         made[root] = (folder, env)

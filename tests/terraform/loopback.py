@@ -26,9 +26,6 @@ from moto.server import ThreadedMotoServer
 from kennel.local.aws.additions import ec2
 
 ACCOUNT, REGION = "123456789012", "eu-west-1"
-SERVICES = (
-    "applicationautoscaling", "cloudwatch", "ec2", "iam", "logs", "sagemaker", "sts",
-)  # fmt: skip
 
 
 @dataclass

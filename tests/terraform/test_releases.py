@@ -7,11 +7,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.terraform.conftest import TERRAFORM, Environment, call
+from tests.terraform.conftest import PROVIDER, TERRAFORM, Environment, attach, call
 
 sys.path.insert(0, str(TERRAFORM))
 import stack
@@ -28,10 +29,6 @@ provider "aws" {{
   skip_credentials_validation = true
   skip_metadata_api_check     = true
   skip_requesting_account_id  = true
-
-  endpoints {{
-{endpoints}
-  }}
 }}
 
 variable "model" {{}}
@@ -85,20 +82,23 @@ Apply = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(scope="module")
+def env(attached: Environment, aws: "loopback.Aws") -> Iterator[Environment]:
+    with attach(Path(attached[PROVIDER]), attached | {"AWS_ENDPOINT_URL": aws.url}) as env:
+        yield env
+
+
+@pytest.fixture(scope="module")
 def run(
     terraform: str,
-    attached: Environment,
+    env: Environment,
     aws: "loopback.Aws",
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Apply:
     """Runs a Terraform command with the values of a release."""
     folder = tmp_path_factory.mktemp("release")
-    from tests.terraform import loopback
-
-    services = "\n".join(f'    {name} = "{aws.url}"' for name in loopback.SERVICES)
-    text = ROOT.format(endpoints=services, modules=TERRAFORM / "modules", digest="2c26" * 16)
+    text = ROOT.format(modules=TERRAFORM / "modules", digest="2c26" * 16)
     folder.joinpath("main.tf").write_text(text)
-    call(terraform, "init", folder=folder, env=attached)
+    call(terraform, "init", folder=folder, env=env)
 
     def run(verb: str, *arguments: str, **values: object) -> subprocess.CompletedProcess[str]:
         aws.calls.clear()
@@ -107,7 +107,7 @@ def run(
         return subprocess.run(
             [terraform, verb, "-no-color", *arguments, *given],
             cwd=folder,
-            env=attached,
+            env=env,
             capture_output=True,
             text=True,
             check=False,
