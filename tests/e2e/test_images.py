@@ -151,6 +151,16 @@ def test_the_training_image_holds_no_build_tools(docker: str, train_image: str) 
     assert run.stdout.strip() == "[] None"
 
 
+def test_no_process_of_a_training_compiles_what_it_imports(docker: str, train_image: str) -> None:
+    """It would take each of them 9 s: the image holds the bytecode."""
+    command = [docker, "run", "--rm", "--network=none", "--entrypoint=python", train_image]
+    code = "import nncf, trainer.__main__, trainer.worker"
+    run = subprocess.run([*command, "-v", "-c", code], capture_output=True, text=True, check=True)
+    read = re.findall(r"^# code object from '(.*)'$", run.stderr, re.M)
+    assert len(read) > 1000
+    assert [name for name in read if not name.endswith(".pyc")] == []
+
+
 def test_a_job_without_data_fails_with_its_reason(
     docker: str, train_image: str, tmp_path: Path
 ) -> None:
