@@ -24,7 +24,7 @@ from server import cpu
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts/tools"))
 cpu.avoid_broken_amx()
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads, beside two other lanes
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # torch's threads, beside two other lanes
 
 
 def missing(tool: str, left_out: str) -> None:

@@ -76,8 +76,8 @@ def run_workers(config: Config, place: Place) -> bool:
     if interface:
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = interface
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # Threads that spin while they wait take the cores from whatever else wants them: tenfold.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # By default threads spin for 14 ms while they wait: beside other work it is a tenth as fast.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     with tempfile.TemporaryDirectory(prefix="kennel-run-") as folder:
         os.environ[failure.RUN] = folder
         try:
