@@ -63,6 +63,13 @@ def terraform() -> str:
         raise
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by `-m`
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "docker" in getattr(item, "fixturenames", ()):
+            item.add_marker("docker")
+
+
 @pytest.fixture(scope="session")
 def docker() -> str:
     """The docker command, where an engine with buildx answers it."""

@@ -1,8 +1,8 @@
 """Every test: the units first, for their answer in seconds, then the others beside them, in lanes.
 
 Side by side, because they wait for processes, containers and Terraform more than they compute. The
-first lane is shown as it goes, the others when they have ended. Tests that look at all images of
-the Docker engine share a lane.
+first lane is shown as it goes, the others when they have ended. The end-to-end tests that ask for
+the Docker engine share a lane: some look at all its images.
 """
 
 import subprocess
@@ -14,7 +14,8 @@ from contextlib import ExitStack
 PYTEST = [sys.executable, "-m", "pytest"]
 UNITS = ["tests/unit"]
 SHOWN = ["tests/contract", "tests/security"]
-BESIDE = [["tests/terraform"], ["tests/e2e"]]
+FOLDERS = ["tests/terraform", "tests/e2e"]
+BESIDE = [[*FOLDERS, "-m", "not docker"], [*FOLDERS, "-m", "docker"]]
 START = 5.0  # seconds that the units have the machine for themselves
 
 
@@ -23,15 +24,15 @@ def main() -> int:
         units = subprocess.Popen([*PYTEST, *UNITS])
         beside = []
         time.sleep(START)
-        for folders in BESIDE:
+        for which in BESIDE:
             output = stack.enter_context(tempfile.TemporaryFile("w+"))
-            command = [*PYTEST, *folders]
+            command = [*PYTEST, *which]
             lane = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-            beside.append((lane, folders, output))
+            beside.append((lane, which, output))
         try:
             codes = [units.wait(), subprocess.call([*PYTEST, *SHOWN])]
-            for lane, folders, output in beside:
-                print(f"\nWaiting for {' '.join(folders)} ...", flush=True)
+            for lane, which, output in beside:
+                print(f"\nWaiting for {' '.join(which)} ...", flush=True)
                 codes.append(lane.wait())
                 output.seek(0)
                 print(output.read(), flush=True)
