@@ -69,9 +69,10 @@ def test_each_stage_takes_what_is_there(dockerfile: str) -> None:
 
 
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
-def test_what_a_stage_imports_is_in_its_package(dockerfile: str) -> None:
+def test_what_a_stage_imports_of_ours_is_in_its_package(dockerfile: str) -> None:
     package = (ROOT / dockerfile).parent
     for word, rest in instructions(dockerfile):
         if word == "RUN" and (found := re.search(r"python -c 'import ([^']+)'", rest)):
             for module in found[1].split(", "):
-                assert (package / f"{module.replace('.', '/')}.py").exists(), module
+                if module.split(".")[0] in ("server", "trainer"):
+                    assert (package / f"{module.replace('.', '/')}.py").exists(), module
