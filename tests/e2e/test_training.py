@@ -132,8 +132,7 @@ def test_a_job_that_loses_a_host_and_is_stopped_ends_as_one_that_ran_through(
     job.until(HOSTS[0], "event=resumed step=")
 
     began = time.monotonic()
-    for host in HOSTS:
-        job.run("kill", "--signal=TERM", job.name(host))
+    job.run("kill", "--signal=TERM", job.name(HOSTS[1]))  # one is told; all save and end
     assert job.ends() == [143, 143], job.log(HOSTS[0])
     assert time.monotonic() - began < DEADLINE
     assert not (tmp_path / HOSTS[0] / "output/failure").exists()

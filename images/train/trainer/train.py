@@ -59,6 +59,8 @@ def run(config: Config) -> None:
             world.wait(RESULT)
             world.together(lambda: conclude(job, state))
     world.leave()
+    if stopped:
+        interruption.pass_on()
 
 
 def train(

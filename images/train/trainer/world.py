@@ -159,3 +159,9 @@ class Interruption:
         self.wanted = True
         if not self.noting:
             os._exit(self.CODE)
+
+    def pass_on(self) -> None:
+        """To the launcher, where another host was told: it would wait 300 s for that host's one."""
+        several = int(os.environ.get("GROUP_WORLD_SIZE", "1")) > 1
+        if several and os.environ["LOCAL_RANK"] == "0" and not self.wanted:
+            os.kill(os.getppid(), signal.SIGTERM)

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +81,25 @@ def test_a_fault_of_one_host_is_told_by_all(
     for run in runs:
         assert run.end() == 1, run.text()
         assert f"{victim.name} cannot be read" in (run.root / "output/failure").read_text()
+
+
+@pytest.mark.parametrize("told", [0, 1])
+def test_sigterm_to_one_host_ends_all_of_them_soon(
+    fleet: list[tuple[Path, dict[str, str]]], start: Start, told: int
+) -> None:
+    """As when EC2 takes one node back: the others would cost money while they wait for it."""
+    for root, _ in fleet:
+        path = root / "input/config/hyperparameters.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | FOR_LONG))
+    runs = [start(root, **variables) for root, variables in fleet]
+    runs[0].until("event=epoch epoch=1 ")
+    began = time.monotonic()
+    runs[told].process.send_signal(signal.SIGTERM)
+    for run in runs:
+        assert run.end() == 143, run.text()
+    assert time.monotonic() - began < 60
+    assert "event=stopped step=" in runs[0].text()
+    assert not any((root / "output/failure").exists() for root, _ in fleet)
 
 
 @pytest.mark.parametrize(
