@@ -241,6 +241,7 @@ def baseline(pictures: Path, start: Path) -> dict[str, float]:
     began = time.perf_counter()
     learn = datasets.ImageFolder(str(pictures / "train"), transforms.Compose(cut + steps))
     judge = datasets.ImageFolder(str(pictures / "valid"), transforms.Compose(middle + steps))
+    torch.manual_seed(1)
     network = models.resnet50(num_classes=CLASSES)
     state = {name: value for name, value in load_file(start).items() if not name.startswith("fc.")}
     network.load_state_dict(state, strict=False)
@@ -248,7 +249,6 @@ def baseline(pictures: Path, start: Path) -> dict[str, float]:
         parameter.requires_grad = name.startswith("fc.")
     network.eval()
     optimiser = torch.optim.SGD(network.fc.parameters(), lr=RATE, momentum=0.9)
-    torch.manual_seed(1)
     correct = 0
     for _ in range(EPOCHS):
         for inputs, labels in DataLoader(learn, batch_size=2, shuffle=True):
