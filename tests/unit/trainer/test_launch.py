@@ -31,9 +31,9 @@ def test_processes_share_the_processors_and_their_threads_wait_without_spinning_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads that spin made training beside other work ten times as slow."""
-    child = "import os; print(os.environ['OMP_NUM_THREADS'], os.environ['GOMP_SPINCOUNT'])"
     told = tmp_path / "told"
-    command = f"{child[:-1]}, file=open({str(told)!r}, 'a'))"
+    names = "'OMP_NUM_THREADS', 'GOMP_SPINCOUNT'"
+    command = f"import os; print(*map(os.getenv, ({names})), file=open({str(told)!r}, 'a'))"
     monkeypatch.setattr(launch, "COMMAND", ("-c", command))
     given = {name: value for name, value in os.environ.items() if "OMP_" not in name}
     monkeypatch.setattr(os, "environ", given)
