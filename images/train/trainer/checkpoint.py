@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,17 @@ def place(path: Path, content: bytes) -> None:
 
 def newest_first(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.json"), reverse=True)
+
+
+def newest_facts(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+    """What the newest one that says anything says of itself, whether its tensors are whole or not.
+    Cheap."""
+    for path in newest_first(folder):
+        with suppress(OSError, ValueError):
+            facts = json.loads(path.read_bytes())
+            if facts["format"] == FORMAT:
+                return path, facts
+    return None
 
 
 def read(path: Path) -> Checkpoint:

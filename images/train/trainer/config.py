@@ -101,8 +101,9 @@ class Config:
     balance: bool = setting(default=False, help_="weigh errors so that all classes count alike")
     precision: str = setting(
         "auto",
-        "of the arithmetic: auto is bf16 on a GPU that has it, and on a CPU that has it for what "
-        "is not trained; else fp32",
+        "of the arithmetic: auto is bf16 where that is faster, on a GPU that has it and on a CPU "
+        "with AMX, or an AMD one with AVX512-BF16, but not to train convolutions in groups on a "
+        "CPU; else fp32",
         choices=("auto", "fp32", "bf16"),
     )
     compile: bool = setting(

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 INFORMATION = Path("/proc/cpuinfo")
+BF16 = {"avx512_bf16", "amx_bf16"}
 
 
 def avoid_broken_amx(information: Path = INFORMATION) -> None:
@@ -15,9 +16,23 @@ def avoid_broken_amx(information: Path = INFORMATION) -> None:
 
 def has_broken_amx(information: Path = INFORMATION) -> bool:
     """Some virtual machines announce AMX and hide its description, which is leaf 1D of CPUID."""
+    level = entry("cpuid level", information)
+    return "amx_tile" in flags(information) and bool(level) and int(level) < 0x1D
+
+
+def has_fast_bf16(information: Path = INFORMATION) -> bool:
+    """Instructions for it, which on Intel's processors are slower than fp32 without AMX."""
+    return bool(BF16 & flags(information)) and not has_broken_amx(information)
+
+
+def flags(information: Path) -> set[str]:
+    return set(entry("flags", information).split())
+
+
+def entry(name: str, information: Path) -> str:
+    """What Linux says of the first processor; nothing elsewhere."""
     try:
-        text = information.read_text()
+        found = re.search(rf"^{name}\s*:(.*)$", information.read_text(), re.MULTILINE)
     except OSError:
-        return False  # not Linux: no AMX there
-    level = re.search(r"^cpuid level\s*:\s*(\d+)$", text, re.MULTILINE)
-    return " amx_tile" in text and level is not None and int(level[1]) < 0x1D
+        return ""
+    return found[1].strip() if found else ""

@@ -36,6 +36,14 @@ class Source:
             file.seek(self.offset)
             return file.read(self.size)
 
+    @property
+    def length(self) -> int:
+        """In bytes; -1 of a file that is not there, which is told when it is to be read."""
+        try:
+            return self.path.stat().st_size if self.size < 0 else self.size
+        except OSError:
+            return -1
+
 
 @dataclass(frozen=True)
 class Found:
@@ -117,11 +125,14 @@ class Dataset:
 
     classes: list[str]
     splits: dict[str, list[str]]
+    sizes: dict[str, int] = field(default_factory=dict)  # of the files, in bytes, by name
 
     @property
     def digest(self) -> str:
-        """Of the names: they say which picture comes when."""
-        return hashlib.sha256(json.dumps(self.splits, sort_keys=True).encode()).hexdigest()
+        """Of the names, which say what picture comes when, and of how large each file is: what can
+        be known before any is read."""
+        whole = json.dumps([self.splits, self.sizes], sort_keys=True)
+        return hashlib.sha256(whole.encode()).hexdigest()
 
     def labels(self, split: str) -> list[int]:
         number = {name: label for label, name in enumerate(self.classes)}
@@ -133,8 +144,9 @@ class Dataset:
         return counts
 
 
-def survey(names: set[str], folders: set[str], where: Path) -> Dataset:
-    """What there is to learn from; a set that spoils training is refused here."""
+def survey(sizes: dict[str, int], folders: set[str], where: Path) -> Dataset:
+    """What there is to learn from, of the pictures of these names and sizes; a set that spoils
+    training is refused here."""
     present = {split: {f.split("/")[1] for f in folders if f.startswith(split)} for split in SPLITS}
     missing = [split for split in SPLITS if not present[split]]
     if missing:
@@ -147,7 +159,7 @@ def survey(names: set[str], folders: set[str], where: Path) -> Dataset:
         raise TrainingError(
             f"{where}: train holds {len(classes)} classes: at least 2 are needed, each a folder"
         )
-    filled = {name.rpartition("/")[0] for name in names}
+    filled = {name.rpartition("/")[0] for name in sizes}
     for split in SPLITS:
         strange = present[split] - set(classes)
         if strange:
@@ -158,7 +170,8 @@ def survey(names: set[str], folders: set[str], where: Path) -> Dataset:
         if empty:
             kinds = ", ".join(sorted(SUFFIXES))
             raise TrainingError(f"{where}: {split}/{empty[0]} holds no picture ({kinds})")
-    return Dataset(classes, {s: sorted(n for n in names if n.startswith(f"{s}/")) for s in SPLITS})
+    names = {s: sorted(n for n in sizes if n.startswith(f"{s}/")) for s in SPLITS}
+    return Dataset(classes, names, sizes)
 
 
 def load(path: Path, resize: int) -> NDArray[np.uint8]:

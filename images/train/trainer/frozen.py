@@ -11,34 +11,30 @@ import openvino
 import torch
 from torch import Tensor, nn
 
-from trainer import cpu, graph, pace
-from trainer.config import Config
-from trainer.world import World
+from trainer import graph, precision
 
 
-def runner(backbone: nn.Module, config: Config, world: World) -> Callable[[Tensor], Tensor]:
-    if world.device.type == "cpu":
-        return on_cpu(backbone, config)
+def runner(
+    backbone: nn.Module, size: int, device: torch.device, *, bf16: bool
+) -> Callable[[Tensor], Tensor]:
+    if device.type == "cpu":
+        return on_cpu(backbone, size, bf16=bf16)
 
     @torch.no_grad()
     def run(inputs: Tensor) -> Tensor:
-        with pace.arithmetic(config, world):
+        with precision.arithmetic(device, bf16=bf16):
             return cast(Tensor, backbone(inputs)).float()
 
     return run
 
 
-def on_cpu(backbone: nn.Module, config: Config) -> Callable[[Tensor], Tensor]:
-    core = openvino.Core()
-    offered = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    fast = offered and not cpu.has_broken_amx()  # Intel's bf16 without AMX is slower than fp32
-    wants_bf16 = config.precision == "bf16" or (config.precision == "auto" and fast)
-    compiled = core.compile_model(
-        graph.converted(backbone, config.size),
+def on_cpu(backbone: nn.Module, size: int, *, bf16: bool) -> Callable[[Tensor], Tensor]:
+    compiled = openvino.Core().compile_model(
+        graph.converted(backbone, size),
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
-            "INFERENCE_PRECISION_HINT": "bf16" if wants_bf16 else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "ENABLE_CPU_PINNING": False,  # the processes of a machine would choose the same core
         },

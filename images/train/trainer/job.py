@@ -16,9 +16,11 @@ from trainer import (
     model,
     pace,
     paths,
+    precision,
     pretrained,
     recipe,
     share,
+    state,
     views,
 )
 from trainer.config import Config
@@ -39,6 +41,7 @@ class Job:
     seen: views.Views
     bounds: pace.Bounds
     costs: Tensor | None  # of an error, by class
+    bf16: bool  # the arithmetic of the steps, else fp32
 
     @property
     def steps(self) -> int:
@@ -66,6 +69,7 @@ def prepare(config: Config, world: World) -> Job:
         world, found, config.resize, config.memory, paths.CHANNELS / "training"
     )
     config.check_pictures(len(library.dataset.splits["train"]), world.size)
+    world.together(lambda: state.foresee(config, library.dataset))
     torch.manual_seed(config.seed)
     whole = world.together(lambda: model.build(config, len(library.dataset.classes), start))
     if start:
@@ -84,6 +88,8 @@ def prepare(config: Config, world: World) -> Job:
         report(world, event="decoded", pictures=len(library.holders), seconds=since(began))
 
     seen, network = look(config, world, whole, train, valid)
+    bf16 = config.regime == "full" and precision.trains_in_bf16(config, world, network)
+    report(world, event="training", precision=precision.name(bf16=bf16))
     labels = library.dataset.labels("train")
     return Job(
         config=config,
@@ -97,6 +103,7 @@ def prepare(config: Config, world: World) -> Job:
         seen=seen,
         bounds=pace.bounds_of(train.total, config.batch, world),
         costs=recipe.class_weights(labels).to(world.device) if config.balance else None,
+        bf16=bf16,
     )
 
 
@@ -109,6 +116,14 @@ def look(
         return pictures, whole
     began = time.monotonic()
     backbone, head = world.together(lambda: model.split(whole))
-    features = views.FeatureViews(frozen.runner(backbone, config, world), pictures)
-    report(world, event="features", views=config.views, seconds=since(began))
+    bf16 = precision.runs_in_bf16(config, world)
+    run = frozen.runner(backbone, config.size, world.device, bf16=bf16)
+    features = views.FeatureViews(run, pictures)
+    report(
+        world,
+        event="features",
+        views=config.views,
+        precision=precision.name(bf16=bf16),
+        seconds=since(began),
+    )
     return features, head

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from trainer.config import Config
 from trainer.share import batch_bounds, share_sizes
 from trainer.world import World
 
@@ -38,14 +36,6 @@ def parts_of(rows: Tensor, count: int) -> Iterator[tuple[Tensor, bool]]:
     parts = rows.tensor_split(count)
     for number, part in enumerate(parts, start=1):
         yield part, number == count
-
-
-def arithmetic(config: Config, world: World) -> torch.autocast:
-    """bf16 where it was asked for or where it pays: on a GPU that has it."""
-    on_gpu = world.device.type == "cuda"
-    pays = on_gpu and torch.cuda.is_bf16_supported()
-    wanted = config.precision == "bf16" or (config.precision == "auto" and pays)
-    return torch.autocast(world.device.type, torch.bfloat16, enabled=wanted)
 
 
 class Clock:

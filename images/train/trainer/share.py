@@ -27,6 +27,8 @@ from trainer.pictures import Kept, Pictures, Streamed, machine_memory
 from trainer.world import World
 
 SHOWN = 5  # of the files that are left out
+# What a machine has: its host, pictures with their bytes, class folders, files that are none.
+Said = tuple[str, dict[str, int], list[str], list[str]]
 
 
 @dataclass(frozen=True)
@@ -134,19 +136,20 @@ def open_library(
     """Learn what all machines have, refuse a set that spoils training, and say whether the pictures
     fit in memory."""
     speaks = world.local_rank == 0
-    said = [list(found.pictures), sorted(set(found.folders)), found.strange] if speaks else None
+    lengths = {name: each.length for name, each in found.pictures.items()} if speaks else {}
+    said = [lengths, sorted(set(found.folders)), found.strange] if speaks else None
     heard = world.gather([world.node, world.host, said, found.promised])
     nodes: dict[int, list[int]] = {}
     for rank, (node, *_) in enumerate(heard):
         nodes.setdefault(node, []).append(rank)
     by_node = {node: (host, *each) for node, host, each, _ in heard if each}
     holders: dict[str, list[int]] = {}
-    for node, (_, names, _, _) in sorted(by_node.items()):
-        for name in names:
+    for node, (_, sizes, _, _) in sorted(by_node.items()):
+        for name in sizes:
             holders.setdefault(name, []).extend(nodes[node])
     tell(world, by_node)
     folders = {folder for _, _, each, _ in by_node.values() for folder in each}
-    dataset = data.survey(set(holders), folders, where)
+    dataset = data.survey(sizes_on_all(by_node), folders, where)
     promised = {split: count for *_, each in heard for split, count in each.items()}
     data.keep_promise(promised, dataset, where)
     held = most_held(dataset, holders, nodes[world.node], world.size)
@@ -156,12 +159,27 @@ def open_library(
     return Library(world, resize, dataset, found, holders, streams)
 
 
-def tell(world: World, by_node: dict[int, tuple[str, list[str], list[str], list[str]]]) -> None:
+def sizes_on_all(by_node: dict[int, Said]) -> dict[str, int]:
+    """Of each file, in bytes; hosts with other files of the same names were given other sets."""
+    sizes: dict[str, int] = {}
+    first: dict[str, str] = {}
+    for _, (host, has, _, _) in sorted(by_node.items()):
+        for name, size in has.items():
+            if sizes.setdefault(name, size) != size:
+                raise TrainingError(
+                    f"{name} has {sizes[name]} bytes on host {first[name]} and {size} on host "
+                    f"{host}: give all hosts the same set"
+                )
+            first.setdefault(name, host)
+    return sizes
+
+
+def tell(world: World, by_node: dict[int, Said]) -> None:
     """What is no fault, but may not be meant."""
     if world.rank:
         return
-    for host, names, _, _ in by_node.values():
-        if not names:
+    for host, sizes, _, _ in by_node.values():
+        if not sizes:
             warn(f"host {host} got no pictures, the others share theirs with it: it has its part")
     strange = sorted({name for *_, each in by_node.values() for name in each})
     if strange:

@@ -6,6 +6,7 @@ from the settings and the number of the step: they need no place of their own.
 
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -30,6 +31,39 @@ FREE = {
     "margin",
     "memory",
 }
+
+
+def foresee(config: Config, dataset: Dataset) -> None:
+    """Refuse a checkpoint of another run before the pictures are decoded, which can take long."""
+    facts = checkpoint.newest_facts(paths.CHECKPOINTS)
+    if facts:
+        compare(*facts, config, dataset)
+
+
+def compare(path: Path, facts: dict[str, Any], config: Config, dataset: Dataset) -> None:
+    """Hold what a checkpoint says of itself to this run."""
+    for name, value in binding(config).items():
+        before = facts["settings"].get(name)
+        if before != value:
+            raise TrainingError(
+                f"checkpoint {path} was made with {name} {before}, this run has {name} {value}: "
+                f"set it back, or {mend()}"
+            )
+    if facts["classes"] != dataset.classes:
+        raise TrainingError(f"checkpoint {path} was made with other classes: {mend()}")
+    if facts.get("pictures") != dataset.digest:
+        raise TrainingError(
+            f"checkpoint {path} was made with other pictures, more or fewer, with other names or "
+            f"of other sizes: train on the same set, or {mend()}"
+        )
+
+
+def binding(config: Config) -> dict[str, Any]:
+    return {name: value for name, value in asdict(config).items() if name not in FREE}
+
+
+def mend() -> str:
+    return f"empty {paths.CHECKPOINTS} to start anew"
 
 
 class State:
@@ -63,7 +97,7 @@ class State:
             "history": self.history,
             "classes": self.dataset.classes,
             "pictures": self.dataset.digest,
-            "settings": {k: v for k, v in asdict(self.config).items() if k not in FREE},
+            "settings": binding(self.config),
         }
 
     def save(self) -> None:
@@ -117,25 +151,11 @@ class State:
         return None
 
     def compare(self, other: checkpoint.Checkpoint) -> None:
-        mend = f"empty {paths.CHECKPOINTS} to start anew"
-        for name, value in self.facts()["settings"].items():
-            before = other.facts["settings"].get(name)
-            if before != value:
-                raise TrainingError(
-                    f"checkpoint {other.path} was made with {name} {before}, this run has {name} "
-                    f"{value}: set it back, or {mend}"
-                )
-        if other.facts["classes"] != self.dataset.classes:
-            raise TrainingError(f"checkpoint {other.path} was made with other classes: {mend}")
-        if other.facts.get("pictures") != self.dataset.digest:
-            raise TrainingError(
-                f"checkpoint {other.path} was made with other pictures, more or fewer or with "
-                f"other names: train on the same set, or {mend}"
-            )
+        compare(other.path, other.facts, self.config, self.dataset)
         for name, value in self.network.state_dict().items():
             saved = other.tensors.get(f"network.{name}")
             if saved is None or saved.shape != value.shape:
-                raise TrainingError(f"checkpoint {other.path} lacks {name} as it is here: {mend}")
+                raise TrainingError(f"checkpoint {other.path} lacks {name} as it is here: {mend()}")
 
     def room_for(self, names: list[str]) -> dict[str, Tensor]:
         """Empty tensors of the shapes that a checkpoint with these names has."""

@@ -28,6 +28,7 @@ from trainer import (
     pace,
     page,
     paths,
+    precision,
     recipe,
     views,
 )
@@ -122,7 +123,7 @@ def gradients(
         with clock.making(len(part)):
             seen = job.seen.of_train(part)
         with nullcontext() if is_last else parallel.no_sync():
-            with pace.arithmetic(config, job.world):
+            with precision.arithmetic(device, bf16=job.bf16):
                 scores = parallel(seen.inputs)
             loss = recipe.loss(scores.float(), seen, job.costs, config.smoothing)
             # DDP takes the mean over processes; this makes it the mean over the step's pictures.
@@ -139,7 +140,7 @@ def rehearse(parallel: DistributedDataParallel, job: Job) -> None:
     job.network.train()
     part, _ = next(pace.parts_of(torch.arange(*job.bounds.mine[0]), job.config.accumulate))
     seen = job.seen.of_train(part)
-    with pace.arithmetic(job.config, job.world):
+    with precision.arithmetic(job.world.device, bf16=job.bf16):
         scores = parallel(seen.inputs)
     torch.autograd.backward(scores.float().sum())
     job.network.zero_grad()

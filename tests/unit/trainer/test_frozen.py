@@ -3,19 +3,16 @@
 import pytest
 
 
-@pytest.mark.parametrize(("precision", "near"), [("fp32", 1e-3), ("bf16", 0.05), ("auto", 0.05)])
-def test_its_features_are_those_of_torch(precision: str, near: float) -> None:
+@pytest.mark.parametrize(("bf16", "near"), [(False, 1e-3), (True, 0.05)])
+def test_its_features_are_those_of_torch(bf16: bool, near: float) -> None:  # noqa: FBT001
     import torch
     import torchvision
 
     from trainer import frozen, model
-    from trainer.config import Config
-    from trainer.world import World
 
     torch.manual_seed(0)
     backbone, _ = model.split(torchvision.models.get_model("shufflenet_v2_x0_5", num_classes=3))
-    config = Config(size=64, resize=64, precision=precision)
-    run = frozen.runner(backbone, config, World(0, 1, 0, 1, 0))
+    run = frozen.runner(backbone, 64, torch.device("cpu"), bf16=bf16)
     pictures = torch.randint(256, (3, 64, 64, 3), dtype=torch.uint8)
     inputs = model.normalise(pictures)
     with torch.no_grad():

@@ -40,7 +40,7 @@ class Views:
         return self.inputs[rows]
 
 
-def job_of(world: "World", **settings: Any) -> Any:
+def job_of(world: "World", *, bf16: bool = False, **settings: Any) -> Any:
     """One step of six pictures, for a single layer."""
     import torch
 
@@ -54,6 +54,7 @@ def job_of(world: "World", **settings: Any) -> Any:
         network=torch.nn.Linear(4, 3),
         bounds=pace.bounds_of(6, 6, world),
         costs=torch.tensor([1.0, 2.0, 0.5]),
+        bf16=bf16,
     )
 
 
@@ -79,7 +80,7 @@ def test_the_rehearsal_takes_no_more_memory_than_a_step_and_leaves_nothing(alone
 
     from trainer import model, train
 
-    job = job_of(alone, accumulate=3, precision="bf16")
+    job = job_of(alone, accumulate=3, bf16=True)
     before = job.network.weight.clone()
     kinds: list[torch.dtype] = []
     job.network.register_forward_hook(lambda _layer, _inputs, scores: kinds.append(scores.dtype))
