@@ -79,7 +79,7 @@ def newest_facts(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """What the newest one that says anything says of itself, whether its tensors are whole or not.
     Cheap."""
     for path in newest_first(folder):
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, KeyError, TypeError):
             facts = json.loads(path.read_bytes())
             if facts["format"] == FORMAT:
                 return path, facts

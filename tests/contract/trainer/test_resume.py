@@ -174,12 +174,13 @@ def again(ended: Path, folder: Path, **settings: str) -> Path:
     return root
 
 
-def test_a_checkpoint_of_another_architecture_is_refused_by_name(
+def test_a_checkpoint_of_another_architecture_is_refused_by_name_before_pictures_are_decoded(
     uninterrupted: Path, tmp_path: Path
 ) -> None:
     root = again(uninterrupted, tmp_path, architecture="shufflenet_v2_x0_5", processes="1")
     run = run_trainer(root, "train")
     assert run.returncode == 1
+    assert "event=decoded" not in run.stdout
     reason = (root / "output/failure").read_text()
     assert str(root / "checkpoints/step-0000000032.json") in reason
     assert "was made with architecture mobilenet_v3_small, this run has architecture shuf" in reason

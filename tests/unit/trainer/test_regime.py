@@ -69,5 +69,18 @@ def test_what_may_not_be_meant_is_told(
     said = capsys.readouterr().out
     assert "6 files in class folders are no pictures (.jpeg, .jpg, .png, .webp), left out: " in said
     assert "test/b/.DS_Store, test/b/notes.txt, train/b/.DS_Store" in said
-    share.tell(alone, {0: ("algo-1", ["train/a/1.jpg"], [], []), 1: ("algo-2", [], [], [])})
+    share.tell(alone, {0: ("algo-1", {"train/a/1.jpg": 9}, [], []), 1: ("algo-2", {}, [], [])})
     assert "host algo-2 got no pictures" in capsys.readouterr().out
+
+
+def test_hosts_with_other_files_of_the_same_name_are_told() -> None:
+    from trainer import share
+
+    one, other = {"train/a/1.jpg": 9, "train/a/2.jpg": 7}, {"train/a/2.jpg": 7, "train/b/1.jpg": 3}
+    by_node: dict[int, share.Said] = {0: ("algo-1", one, [], []), 1: ("algo-2", other, [], [])}
+    assert share.sizes_on_all(by_node) == one | other
+    by_node[2] = ("algo-3", {"train/b/1.jpg": 4}, [], [])
+    with pytest.raises(
+        TrainingError, match=r"train/b/1\.jpg has 3 bytes on host algo-2 and 4 on host algo-3: give"
+    ):
+        share.sizes_on_all(by_node)

@@ -23,14 +23,15 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "METRICS", tmp_path / "data/metrics.jsonl")
 
 
-def new(world: "World", pictures: int = 4, **settings: Any) -> "State":
-    """Of a network with one weight."""
+def new(world: "World", pictures: int = 4, size: int = 1000, **settings: Any) -> "State":
+    """Of a network with one weight; the pictures' files have this size."""
     import torch
 
     from trainer.data import Dataset
     from trainer.state import State
 
-    dataset = Dataset(["a", "b"], {"train": [f"train/a/{n}.jpg" for n in range(pictures)]})
+    names = [f"train/a/{n}.jpg" for n in range(pictures)]
+    dataset = Dataset(["a", "b"], {"train": names}, dict.fromkeys(names, size))
     return State(torch.nn.Linear(1, 1, bias=False), Config(**settings), dataset, world)
 
 
@@ -132,17 +133,37 @@ def test_without_early_stopping_the_last_weights_are_the_result(alone: "World") 
     assert state.outcome()["weight"].item() == 2.0
 
 
-@pytest.mark.parametrize("pictures", [2, 8])
-def test_a_checkpoint_of_a_set_that_has_grown_or_shrunk_is_refused(
-    alone: "World", pictures: int
+@pytest.mark.parametrize("change", [{"pictures": 2}, {"pictures": 8}, {"size": 1001}])
+def test_a_checkpoint_of_a_set_that_has_changed_is_refused_before_its_pictures_are_read(
+    alone: "World", change: dict[str, int]
 ) -> None:
+    """That has grown or shrunk, or whose files are others under the same names."""
+    from trainer.state import foresee
+
+    state = new(alone)
+    foresee(state.config, state.dataset)  # there is none yet
+    epoch(state, 1.0, 0.5)
+    state.save()
+    foresee(state.config, state.dataset)
+    other = new(alone, **change)
+    refused = r"step-\d+\.json was made with other pictures, more or fewer, with other names or of"
+    with pytest.raises(TrainingError, match=refused):
+        foresee(other.config, other.dataset)
+    with pytest.raises(TrainingError, match=refused):
+        other.resume()
+
+
+def test_what_a_damaged_checkpoint_says_of_itself_is_left_to_the_one_before(alone: "World") -> None:
+    from trainer.state import foresee
+
     state = new(alone)
     epoch(state, 1.0, 0.5)
     state.save()
-    with pytest.raises(
-        TrainingError, match=r"step-\d+\.json was made with other pictures, more or"
-    ):
-        new(alone, pictures=pictures).resume()
+    for number, content in enumerate((b"{", b"[]", b'{"format": 0}', b'"format"'), start=2):
+        (paths.CHECKPOINTS / f"step-{number:010d}.json").write_bytes(content)
+    foresee(state.config, state.dataset)
+    with pytest.raises(TrainingError, match=r"step-0000000001\.json was made with rate 0\.01"):
+        foresee(replace(state.config, rate=0.5), state.dataset)
 
 
 @pytest.mark.parametrize(("steps", "rest"), [(1, True), (2, False), (4, False)])
