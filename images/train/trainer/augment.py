@@ -66,7 +66,9 @@ class Draws:
         return Draws(self.places[:, chosen], self.chances[:, chosen], self.blends[:, chosen])
 
     def to(self, device: torch.device) -> "Draws":
-        return Draws(self.places, self.chances.to(device), self.blends.to(device))
+        """But for the places, which are wanted here; without waiting for the GPU."""
+        chances = self.chances.to(device, non_blocking=True)
+        return Draws(self.places, chances, self.blends.to(device, non_blocking=True))
 
     def __getitem__(self, kind: str) -> Tensor:
         return self.chances[KINDS.index(kind)]

@@ -41,6 +41,8 @@ class Kept:
         return len(self.pixels)
 
     def __getitem__(self, rows: Tensor | slice) -> Tensor:
+        if isinstance(rows, Tensor):
+            rows = rows.to(self.pixels.device, non_blocking=True)
         return self.pixels[rows]
 
     def expect(self, rows: Tensor) -> None:

@@ -33,6 +33,11 @@ def near(pictures: Pictures, device: torch.device) -> Pictures:
     return Kept(pictures.pixels.to(device)) if fits else pictures
 
 
+def to(device: torch.device, values: Tensor) -> Tensor:
+    """There, without waiting until the GPU has done what it was given before."""
+    return values.to(device, non_blocking=True)
+
+
 class Views(Protocol):
     def turn(self, epoch: int, rows: Tensor) -> None:
         """Get ready for an epoch, or for these rows that are left of it, in their order."""
@@ -62,15 +67,15 @@ class PictureViews:
         config, draws = self.config, self.draws.columns(rows).to(self.device)
         pictures = self.pictures[rows]
         if config.crop < 1:
-            cuts = augment.stretched(pictures.to(self.device), draws, config)
+            cuts = augment.stretched(to(self.device, pictures), draws, config)
         else:
-            cuts = model.cut_at(pictures, draws.places, config.size).to(self.device)
+            cuts = to(self.device, model.cut_at(pictures, draws.places, config.size))
         if config.colour:
             cuts = augment.recoloured(cuts, draws, config.colour)
         inputs = augment.shrunk(model.normalise(cuts), self.side)
         if config.erase:
             inputs = augment.erased(inputs, draws, config.erase)
-        return augment.mixed(inputs, self.train.labels[rows].to(self.device), draws, config)
+        return augment.mixed(inputs, to(self.device, self.train.labels[rows]), draws, config)
 
     def of_valid(self, rows: slice) -> Tensor:
         if rows.start == 0:
@@ -102,7 +107,7 @@ class FeatureViews:
         self.view = self.views[epoch % self.count]
 
     def of_train(self, rows: Tensor) -> Seen:
-        chosen = rows.to(self.view.device)
+        chosen = to(self.view.device, rows)
         return Seen(self.view[chosen], self.labels[chosen])
 
     def of_valid(self, rows: slice) -> Tensor:

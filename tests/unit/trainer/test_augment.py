@@ -150,6 +150,17 @@ def test_a_cut_is_this_square_and_its_mirror_image_swaps_left_and_right(
     assert cut[0].tolist() == expected
 
 
+def test_a_gpu_cuts_all_at_once_what_a_cpu_cuts_one_by_one() -> None:
+    import torch
+
+    from trainer import model
+
+    generator = torch.Generator().manual_seed(1)
+    pictures = torch.randint(256, (9, 12, 12, 3), dtype=torch.uint8, generator=generator)
+    places = torch.randint(5, (3, 9), generator=generator) % torch.tensor([[5], [5], [2]])
+    assert torch.equal(model.gathered(pictures, places, 8), model.cut_at(pictures, places, 8))
+
+
 def test_features_are_computed_once_a_view_and_epochs_take_the_views_in_turn() -> None:
     import torch
 
