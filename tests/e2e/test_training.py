@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 HOSTS = ("algo-1", "algo-2")
 PATIENCE = 300  # seconds, for a machine that is busy with other things
 DEADLINE = 60  # seconds from SIGTERM to the end
-SETTINGS = {"processes": "1", "epochs": "12", "save_steps": "4"}
+SETTINGS = {"processes": "1", "epochs": "24", "save_steps": "4"}
 INPUTS = {"training": {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}}
 
 
@@ -70,9 +70,12 @@ class Job:
             assert running.strip() == "true" or text in self.log(host), log
             time.sleep(0.1)
 
+    def end(self, host: str) -> int:
+        """Its exit code."""
+        return int(self.run("wait", self.name(host)))
+
     def ends(self) -> list[int]:
-        """The exit codes of all hosts."""
-        return [int(self.run("wait", self.name(host))) for host in HOSTS]
+        return [self.end(host) for host in HOSTS]
 
     def result(self) -> dict[str, str]:
         manifest = json.loads((self.folder / HOSTS[0] / "model/manifest.json").read_text())
@@ -115,7 +118,7 @@ def lay_out(folder: Path, pictures: Path) -> None:
     shutil.copytree(packed, folder / HOSTS[0] / "input/data/training", dirs_exist_ok=True)
 
 
-def test_a_job_that_loses_a_host_and_is_stopped_ends_as_one_that_ran_through(
+def test_a_job_that_loses_each_host_and_is_stopped_ends_as_one_that_ran_through(
     job: Job, tmp_path: Path
 ) -> None:
     job.start(*HOSTS)
@@ -131,11 +134,18 @@ def test_a_job_that_loses_a_host_and_is_stopped_ends_as_one_that_ran_through(
     job.start(HOSTS[1])
     job.until(HOSTS[0], "event=resumed step=")
 
+    job.run("kill", "--signal=KILL", job.name(HOSTS[0]))  # where they meet: the other cannot wait
+    assert job.end(HOSTS[1]) == 1, job.log(HOSTS[1])
+    reason = (tmp_path / HOSTS[1] / "output/failure").read_text()
+    assert f"host {HOSTS[0]}, where all hosts meet at port 29400, is gone" in reason
+    job.start(*HOSTS)
+    job.until(HOSTS[0], "event=resumed step=")
+
     began = time.monotonic()
     job.run("kill", "--signal=TERM", job.name(HOSTS[1]))  # one is told; all save and end
     assert job.ends() == [143, 143], job.log(HOSTS[0])
     assert time.monotonic() - began < DEADLINE
-    assert not (tmp_path / HOSTS[0] / "output/failure").exists()
+    assert not any((tmp_path / host / "output/failure").exists() for host in HOSTS)
 
     job.start(*HOSTS)
     assert job.ends() == [0, 0], job.log(HOSTS[0])
