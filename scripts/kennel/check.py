@@ -108,5 +108,8 @@ def look(path: Path) -> tuple[str, str]:
             return "", "the file is empty"
         picture = folder.upright(content)
     except Exception as error:  # noqa: BLE001 - Pillow's parsers raise whatever they stumble over
-        return "", f"cannot be read as a picture: {str(error).splitlines()[0]}"
+        return (
+            "",
+            f"cannot be read as a picture: {(str(error) or type(error).__name__).splitlines()[0]}",
+        )
     return hashlib.sha256(repr(picture.size).encode() + picture.tobytes()).hexdigest(), ""

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.bench.trainer_runs import alone, measured
+from tests.bench.trainer_runs import alone, measured, peak
 
 CLASSES = 4
 EPOCHS = 5
@@ -34,12 +34,13 @@ def compared(folder: Path, pictures: Path, start: Path) -> dict[str, Any]:
     folder.mkdir()
     kinds = "head", "baseline"
     seconds: dict[str, list[float]] = {kind: [] for kind in kinds}
+    largest = 0.0
     for seed in SEEDS:
         for kind in kinds:
             target = folder / f"{kind}-{seed}.safetensors"
-            seconds[kind].append(
-                measured(__spec__.name, kind, pictures, start, seed, target)["seconds"]
-            )
+            found = measured(__spec__.name, kind, pictures, start, seed, target)
+            seconds[kind].append(found["seconds"])
+            largest = max(largest, found.get("peak_mb", 0.0))
     accuracies = measured(__spec__.name, "judge", pictures, start, *sorted(folder.iterdir()))
     by_kind = {kind: [accuracies[f"{kind}-{seed}.safetensors"] for seed in SEEDS] for kind in kinds}
     means = {kind: round(statistics.mean(each), 4) for kind, each in by_kind.items()}
@@ -51,6 +52,7 @@ def compared(folder: Path, pictures: Path, start: Path) -> dict[str, Any]:
         "head_accuracy_gain": round(means["head"] - means["baseline"], 4),
         "accuracies": by_kind,
         "seconds": seconds,
+        "peak_mb": largest,
     }
 
 
@@ -74,9 +76,10 @@ def head(pictures: Path, start: Path, seed: str, target: Path) -> dict[str, floa
     state = State(job.network, config, job.library.dataset, world)
     train.train(job, state, parallel, Interruption())
     seconds = time.perf_counter() - began
+    largest = peak()
     save_file(state.outcome(), target)
     world.leave()
-    return {"seconds": round(seconds, 2)}
+    return {"seconds": round(seconds, 2), "peak_mb": largest}
 
 
 def baseline(pictures: Path, start: Path, seed: str, target: Path) -> dict[str, float]:

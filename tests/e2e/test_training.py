@@ -5,6 +5,7 @@ object at all, as ShardedByS3Key can leave it.
 """
 
 import json
+import random
 import shutil
 import subprocess
 import time
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.slow
 HOSTS = ("algo-1", "algo-2")
 PATIENCE = 300  # seconds, for a machine that is busy with other things
 DEADLINE = 60  # seconds from SIGTERM to the end
-SETTINGS = {"processes": "1", "epochs": "24", "save_steps": "4"}
+SETTINGS = {"processes": "1", "epochs": "40", "save_steps": "4"}
 INPUTS = {"training": {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}}
 
 
@@ -130,10 +131,12 @@ def test_a_job_that_loses_each_host_and_is_stopped_ends_as_one_that_ran_through(
 
     job.start(*HOSTS)
     job.until(HOSTS[0], "event=checkpoint step=8 ")
+    pause_at_random()
     job.run("kill", "--signal=KILL", job.name(HOSTS[1]))  # the whole host at once
     job.start(HOSTS[1])
     job.until(HOSTS[0], "event=resumed step=")
 
+    pause_at_random()
     job.run("kill", "--signal=KILL", job.name(HOSTS[0]))  # where they meet: the other cannot wait
     assert job.end(HOSTS[1]) == 1, job.log(HOSTS[1])
     reason = (tmp_path / HOSTS[1] / "output/failure").read_text()
@@ -151,3 +154,10 @@ def test_a_job_that_loses_each_host_and_is_stopped_ends_as_one_that_ran_through(
     assert job.ends() == [0, 0], job.log(HOSTS[0])
     assert "event=resumed step=" in job.log(HOSTS[0])
     assert job.result() == undisturbed
+
+
+def pause_at_random() -> None:
+    """So that nobody has chosen the step."""
+    seconds = random.uniform(0, 0.5)  # noqa: S311
+    print(f"killed after {seconds:.3f} s")
+    time.sleep(seconds)

@@ -91,7 +91,7 @@ def stretched(pictures: Tensor, draws: Draws, config: Config) -> Tensor:
     area = config.crop + (1 - config.crop) * draws["area"]
     shape = torch.exp(STRETCH * (2 * draws["shape"] - 1))
     wide, high = (area * shape).sqrt().clamp(max=1), (area / shape).sqrt().clamp(max=1)
-    mirrored = 1 - 2 * draws.places[2].to(wide)
+    mirrored = 1 - 2 * draws.places[2].to(wide.device, wide.dtype, non_blocking=True)
     across, down = (2 * draws["across"] - 1) * (1 - wide), (2 * draws["down"] - 1) * (1 - high)
     size = config.size
     # Number by number: a product of matrices may be summed otherwise in another batch.

@@ -1,7 +1,7 @@
 """The state of a run on disk: tensors as safetensors, the rest as JSON with their digest.
 
     step-0000000120.safetensors    weights, their average, the optimiser's state
-    step-0000000120.json           step, history, settings, sha256 of the file above
+    step-0000000120.json           step, history, settings, sha256 of the file above and of this
 
 Both are written under a temporary name, forced to disk and renamed, the JSON last: a checkpoint
 without it, or with another digest than it says, was not finished and is passed over.
@@ -19,7 +19,8 @@ from typing import Any
 from safetensors.torch import load, save
 from torch import Tensor
 
-FORMAT = 1
+FORMAT = 2
+OWN = "sha256_of_the_rest"  # in the JSON
 
 
 @dataclass(frozen=True)
@@ -38,18 +39,30 @@ def write(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any], keep:
     that was killed has left, and what was passed over as damaged. An OSError leaves the old ones.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    clear_unfinished(folder)
     path = folder / f"step-{facts['step']:010d}.json"
     content = save({name: value.detach().cpu().contiguous() for name, value in tensors.items()})
     digest = hashlib.sha256(content).hexdigest()
     head = {"format": FORMAT, "sha256": digest} | facts
     place(path.with_suffix(".safetensors"), content)
-    place(path, json.dumps(head, indent=1).encode())
+    place(path, json.dumps(head | {OWN: digest_of(head)}, indent=1).encode())
     older = [each for each in newest_first(folder) if each < path]
     kept = {each.stem for each in (path, *older[: keep - 1])}
-    for file in (*folder.glob("step-*"), *folder.glob(".step-*.partial")):
+    for file in folder.glob("step-*"):
         if file.stem not in kept:
             file.unlink(missing_ok=True)
     return path
+
+
+def clear_unfinished(folder: Path) -> None:
+    """What a kill or a full disk has left would take the room of what comes next."""
+    for file in (*folder.glob(".step-*.partial"), *folder.glob("step-*.safetensors")):
+        if not file.with_suffix(".json").exists():
+            file.unlink(missing_ok=True)
+
+
+def digest_of(head: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(head, sort_keys=True).encode()).hexdigest()
 
 
 def place(path: Path, content: bytes) -> None:
@@ -79,24 +92,33 @@ def newest_facts(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """What the newest one that says anything says of itself, whether its tensors are whole or not.
     Cheap."""
     for path in newest_first(folder):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            facts = json.loads(path.read_bytes())
-            if facts["format"] == FORMAT:
-                return path, facts
+        with suppress(ValueError):
+            return path, read_facts(path)
     return None
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What a checkpoint says of itself, or a ValueError that says what is wrong with that."""
+    try:
+        facts: dict[str, Any] = json.loads(path.read_bytes())
+        if facts["format"] != FORMAT:
+            raise ValueError(f"it has format {facts['format']}, this trainer reads {FORMAT}")
+        if facts.pop(OWN) != digest_of(facts):
+            raise ValueError("it does not say what was saved (sha256 differs)")
+    except (OSError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    return facts
 
 
 def read(path: Path) -> Checkpoint:
     """A whole checkpoint, or a ValueError that says what is wrong with it."""
+    facts = read_facts(path)
     try:
-        facts = json.loads(path.read_bytes())
         content = path.with_suffix(".safetensors").read_bytes()
-        if facts["format"] != FORMAT:
-            raise ValueError(f"it has format {facts['format']}, this trainer reads {FORMAT}")
-        if hashlib.sha256(content).hexdigest() != facts["sha256"]:
-            raise ValueError("its tensors are not those that were saved (sha256 differs)")
-    except (OSError, KeyError, TypeError) as error:
+    except OSError as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
+    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+        raise ValueError("its tensors are not those that were saved (sha256 differs)")
     return Checkpoint(path, load(content), facts)
 
 

@@ -107,7 +107,8 @@ class Config:
         choices=("auto", "fp32", "bf16"),
     )
     compile: bool = setting(
-        default=False, help_="let torch.compile translate the network (needs a C++ compiler)"
+        default=False,
+        help_="let torch.compile translate the network (needs a C++ compiler, on a GPU triton too)",
     )
     smoothing: float = setting(0.05, "label smoothing", least=0.0, most=0.5)
     decay: float = setting(5e-4, "weight decay", least=0.0, most=1.0)

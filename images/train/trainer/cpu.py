@@ -5,7 +5,6 @@ import re
 from pathlib import Path
 
 INFORMATION = Path("/proc/cpuinfo")
-BF16 = {"avx512_bf16", "amx_bf16"}
 
 
 def avoid_broken_amx(information: Path = INFORMATION) -> None:
@@ -21,8 +20,11 @@ def has_broken_amx(information: Path = INFORMATION) -> bool:
 
 
 def has_fast_bf16(information: Path = INFORMATION) -> bool:
-    """Instructions for it, which on Intel's processors are slower than fp32 without AMX."""
-    return bool(BF16 & flags(information)) and not has_broken_amx(information)
+    """AMX; or AVX512-BF16, which on Intel's processors is slower than fp32."""
+    if "amx_bf16" in flags(information):
+        return not has_broken_amx(information)
+    amd = entry("vendor_id", information) == "AuthenticAMD"
+    return amd and "avx512_bf16" in flags(information)
 
 
 def flags(information: Path) -> set[str]:

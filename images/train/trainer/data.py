@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -127,7 +128,7 @@ class Dataset:
     splits: dict[str, list[str]]
     sizes: dict[str, int] = field(default_factory=dict)  # of the files, in bytes, by name
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of the names, which say what picture comes when, and of how large each file is: what can
         be known before any is read."""

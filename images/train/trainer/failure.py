@@ -29,9 +29,10 @@ def recorded(action: Callable[[], None]) -> int:
 def record(reason: str) -> int:
     """In the file the first reason stands: what fails later, fails because of it."""
     print(f"error: {reason}", file=sys.stderr, flush=True)
-    paths.FAILURE.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError), paths.FAILURE.open("x") as file:
-        file.write(reason[:SHOWN])
+    with suppress(OSError):  # a full disk leaves the log, which has it
+        paths.FAILURE.parent.mkdir(parents=True, exist_ok=True)
+        with paths.FAILURE.open("x") as file:
+            file.write(reason[:SHOWN])
     return 1
 
 

@@ -15,26 +15,26 @@ from trainer import graph, precision
 
 
 def runner(
-    backbone: nn.Module, size: int, device: torch.device, *, bf16: bool
+    backbone: nn.Module, size: int, device: torch.device, arithmetic: str
 ) -> Callable[[Tensor], Tensor]:
     if device.type == "cpu":
-        return on_cpu(backbone, size, bf16=bf16)
+        return on_cpu(backbone, size, arithmetic)
 
     @torch.no_grad()
     def run(inputs: Tensor) -> Tensor:
-        with precision.arithmetic(device, bf16=bf16):
+        with precision.arithmetic(device, arithmetic):
             return cast(Tensor, backbone(inputs)).float()
 
     return run
 
 
-def on_cpu(backbone: nn.Module, size: int, *, bf16: bool) -> Callable[[Tensor], Tensor]:
+def on_cpu(backbone: nn.Module, size: int, arithmetic: str) -> Callable[[Tensor], Tensor]:
     compiled = openvino.Core().compile_model(
         graph.converted(backbone, size),
         "CPU",
         {
             "PERFORMANCE_HINT": "LATENCY",  # all threads on one batch
-            "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
+            "INFERENCE_PRECISION_HINT": "bf16" if arithmetic == "bf16" else "f32",
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
             "ENABLE_CPU_PINNING": False,  # the processes of a machine would choose the same core
         },

@@ -41,7 +41,7 @@ class Job:
     seen: views.Views
     bounds: pace.Bounds
     costs: Tensor | None  # of an error, by class
-    bf16: bool  # the arithmetic of the steps, else fp32
+    precision: str  # of the arithmetic of the steps: bf16 or fp32
 
     @property
     def steps(self) -> int:
@@ -88,8 +88,8 @@ def prepare(config: Config, world: World) -> Job:
         report(world, event="decoded", pictures=len(library.holders), seconds=since(began))
 
     seen, network = look(config, world, whole, train, valid)
-    bf16 = config.regime == "full" and precision.trains_in_bf16(config, world, network)
-    report(world, event="training", precision=precision.name(bf16=bf16))
+    arithmetic = precision.of_steps(config, world, network)
+    report(world, event="training", precision=arithmetic)
     labels = library.dataset.labels("train")
     return Job(
         config=config,
@@ -103,7 +103,7 @@ def prepare(config: Config, world: World) -> Job:
         seen=seen,
         bounds=pace.bounds_of(train.total, config.batch, world),
         costs=recipe.class_weights(labels).to(world.device) if config.balance else None,
-        bf16=bf16,
+        precision=arithmetic,
     )
 
 
@@ -116,14 +116,14 @@ def look(
         return pictures, whole
     began = time.monotonic()
     backbone, head = world.together(lambda: model.split(whole))
-    bf16 = precision.runs_in_bf16(config, world)
-    run = frozen.runner(backbone, config.size, world.device, bf16=bf16)
+    arithmetic = precision.of_features(config, world)
+    run = frozen.runner(backbone, config.size, world.device, arithmetic)
     features = views.FeatureViews(run, pictures)
     report(
         world,
         event="features",
         views=config.views,
-        precision=precision.name(bf16=bf16),
+        precision=arithmetic,
         seconds=since(began),
     )
     return features, head

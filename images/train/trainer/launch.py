@@ -136,8 +136,15 @@ def reason(error: ChildFailedError, processes: int, folder: Path) -> str:
 
 
 def is_killed(process: ProcessFailure) -> bool:
-    return process.exitcode < 0 and process.exitcode != -signal.SIGTERM
+    """By others: nccl aborts its own process where a peer is lost, which says who it was."""
+    return process.exitcode < 0 and -process.exitcode not in {signal.SIGTERM, signal.SIGABRT}
 
 
 def worker_count(wanted: int) -> int:
-    return wanted or torch.cuda.device_count() or 1
+    gpus = torch.cuda.device_count()
+    if gpus and wanted > gpus:
+        raise TrainingError(
+            f"hyperparameter processes is {wanted}, but this machine has {gpus} GPUs, one for each "
+            "process: lower it, or set it to 0 for as many as there are"
+        )
+    return wanted or gpus or 1

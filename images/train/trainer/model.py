@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import importlib.util
 import shutil
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -34,11 +35,8 @@ def check(config: Config) -> dict[str, Tensor]:
             f"hyperparameter architecture is {config.architecture!r}, which torchvision lacks: "
             f"did you mean {' or '.join(near or ['resnet50'])}?"
         )
-    if config.compile and not any(map(shutil.which, COMPILERS)):
-        raise TrainingError(
-            "hyperparameter compile is true, which needs a C++ compiler, and there is none here: "
-            "set it to false, or add g++ to the image"
-        )
+    if config.compile:
+        check_compiler()
     network = sketch(config)
     for name in ("size", "start_size"):
         if getattr(config, name):
@@ -49,6 +47,17 @@ def check(config: Config) -> dict[str, Tensor]:
     if start:
         pretrained.fitting(network.state_dict(), start)
     return start
+
+
+def check_compiler() -> None:
+    lacks = [] if any(map(shutil.which, COMPILERS)) else ["a C++ compiler (g++)"]
+    if torch.cuda.is_available() and importlib.util.find_spec("triton") is None:
+        lacks.append("triton")
+    if lacks:
+        raise TrainingError(
+            f"hyperparameter compile is true, which needs {' and '.join(lacks)}, and there is none "
+            "here: set it to false, or add what is missing to the image"
+        )
 
 
 def sketch(config: Config) -> nn.Module:

@@ -117,8 +117,9 @@ class Library:
         return sorted(self.holders)[self.world.rank :: self.world.size]
 
     def fingerprint(self) -> str:
+        """Of the whole set; all processes come here."""
         if self.streams:
-            self.hash_the_rest()
+            self.world.together(self.hash_the_rest)
         digests: dict[str, str] = {}
         for each in self.world.gather(self.digests):
             digests |= each

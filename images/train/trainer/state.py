@@ -67,8 +67,16 @@ def mend() -> str:
 
 
 class State:
-    def __init__(self, network: nn.Module, config: Config, dataset: Dataset, world: World):
-        self.network = network
+    def __init__(
+        self,
+        network: nn.Module,
+        config: Config,
+        dataset: Dataset,
+        world: World,
+        *,
+        precision: str = "fp32",
+    ) -> None:
+        self.network, self.precision = network, precision
         self.config, self.dataset, self.world = config, dataset, world
         self.optimiser = recipe.optimiser(network, config)
         self.average = recipe.Average(network, config.ema)
@@ -76,6 +84,7 @@ class State:
         self.step = 0
         self.history: list[dict[str, Any]] = []  # an entry for each epoch that was validated
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=world.device)  # of this epoch
+        self.speed: dict[str, float] = {}  # of this epoch, once its steps are made
         self.saved_at = time.monotonic()
 
     def tensors(self) -> dict[str, Tensor]:
@@ -93,7 +102,9 @@ class State:
         return {
             "step": self.step,
             "processes": self.world.size,
+            "precision": self.precision,
             "loss_sum": float(self.loss_sum),
+            "speed": self.speed,
             "history": self.history,
             "classes": self.dataset.classes,
             "pictures": self.dataset.digest,
@@ -185,10 +196,18 @@ class State:
             for number, value in parts.get("momentum", {}).items()
         }
         self.optimiser.load_state_dict(full)
-        self.step, self.history = facts["step"], facts["history"]
+        self.step, self.history, self.speed = facts["step"], facts["history"], facts["speed"]
         self.loss_sum.fill_(facts["loss_sum"] if self.world.rank == 0 else 0.0)
-        if facts["processes"] != self.world.size and self.world.rank == 0:
+        if self.world.rank:
+            return
+        if facts["processes"] != self.world.size:
             warn(self.what_differs(facts["processes"]))
+        if facts["precision"] != self.precision:
+            warn(
+                f"the checkpoint was made in {facts['precision']}, this machine goes on in "
+                f"{self.precision}, so that the result will be another; hyperparameter precision "
+                "says which"
+            )
 
     def what_differs(self, processes: int) -> str:
         """From the run with so many processes that the checkpoint is of."""

@@ -48,7 +48,7 @@ def run(config: Config) -> None:
     with closing(prepare(config, world)) as job:
         parallel = model.parallel(job.network, config)
         rehearse(parallel, job)
-        state = State(job.network, config, job.library.dataset, world)
+        state = State(job.network, config, job.library.dataset, world, precision=job.precision)
         state.resume()
         journal.go_on(world, state.step, state.history)
 
@@ -58,7 +58,8 @@ def run(config: Config) -> None:
             failure.mark_stopped()
         else:
             world.wait(RESULT)
-            world.together(lambda: conclude(job, state))
+            fingerprint = job.library.fingerprint()
+            world.together(lambda: conclude(job, state, fingerprint))
     world.leave()
     if stopped:
         interruption.pass_on()
@@ -101,13 +102,17 @@ def train(
                 return stopped()
             if wish or (config.save_steps and state.step % config.save_steps == 0):
                 state.save()
-        clock.stop()
+        if first < job.steps:
+            float(state.loss_sum)  # a GPU is done with all steps when this is known
+            clock.stop()
+            state.speed = clock.values(job.world.size)
         found = validate(job, state, lambda: ballot.cast(wish_of(state, interruption)))
         if found is None:
             return stopped()
-        state.remember(found | clock.values(job.world.size))
+        state.remember(found | state.speed)
         report(job.world, event="epoch", **state.history[-1])
-    ballot.close()
+    if ballot.close() == Ballot.STOP:
+        return stopped()
     state.save()
     return False
 
@@ -123,7 +128,7 @@ def gradients(
         with clock.making(len(part)):
             seen = job.seen.of_train(part)
         with nullcontext() if is_last else parallel.no_sync():
-            with precision.arithmetic(device, bf16=job.bf16):
+            with precision.arithmetic(device, job.precision):
                 scores = parallel(seen.inputs)
             loss = recipe.loss(scores.float(), seen, job.costs, config.smoothing)
             # DDP takes the mean over processes; this makes it the mean over the step's pictures.
@@ -140,7 +145,7 @@ def rehearse(parallel: DistributedDataParallel, job: Job) -> None:
     job.network.train()
     part, _ = next(pace.parts_of(torch.arange(*job.bounds.mine[0]), job.config.accumulate))
     seen = job.seen.of_train(part)
-    with precision.arithmetic(job.world.device, bf16=job.bf16):
+    with precision.arithmetic(job.world.device, job.precision):
         scores = parallel(seen.inputs)
     torch.autograd.backward(scores.float().sum())
     job.network.zero_grad()
@@ -157,18 +162,25 @@ def wish_of(state: State, interruption: Interruption) -> int:
 
 
 def validate(job: Job, state: State, vote: Callable[[], int]) -> dict[str, float] | None:
-    """How good the epoch has left the network. None: it was to stop before that was known, which
-    is left to the run that goes on."""
+    """How good the epoch has left the network, in the arithmetic that it is trained in. None: it
+    was to stop before that was known, which is left to the run that goes on."""
     judged = state.average.module
     job.world.spread(dict(judged.named_buffers()), source=0)  # DDP trains with those of rank 0
     # As many votes on all processes as the largest share of them has chunks.
     chunks = max(job.world.gather(math.ceil(len(job.valid.labels) / views.CHUNK)))
     correct = 0
     for chunk in range(chunks):
-        correct += count_correct(judged, job.seen, job.valid.labels, chunk * views.CHUNK)
+        with precision.arithmetic(job.world.device, job.precision):
+            correct += count_correct(judged, job.seen, job.valid.labels, chunk * views.CHUNK)
         if vote() == Ballot.STOP:
             return None
     loss, correct_all = job.world.sum(float(state.loss_sum), correct)
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss of epoch {len(state.history) + 1} is {loss}: the weights have run away, and "
+            f"nothing is written; lower the hyperparameter rate, which is {job.config.rate}, and "
+            f"empty {paths.CHECKPOINTS}"
+        )
     return {
         "epoch": len(state.history) + 1,
         "epochs": job.config.epochs,
@@ -194,9 +206,8 @@ def count_correct(network: nn.Module, seen: views.Views, labels: Tensor, start: 
     return int((answers == labels[rows]).sum())
 
 
-def conclude(job: Job, state: State) -> None:
+def conclude(job: Job, state: State, fingerprint: str) -> None:
     """Artifact and report, by rank 0; the others wait, because an error of it is everybody's."""
-    fingerprint = job.library.fingerprint()
     if job.world.rank:
         return
     job.network.load_state_dict(state.outcome())

@@ -55,6 +55,7 @@ class PictureViews:
         self.train, self.valid, self.world, self.config = train, valid, world, config
         self.device = world.device
         self.pictures = near(train.pictures, self.device)
+        self.judged = near(valid.pictures, self.device)
         self.turn(0, torch.arange(0))
 
     def turn(self, epoch: int, rows: Tensor) -> None:
@@ -79,8 +80,8 @@ class PictureViews:
 
     def of_valid(self, rows: slice) -> Tensor:
         if rows.start == 0:
-            self.valid.pictures.expect(torch.arange(len(self.valid.labels)))
-        cuts = model.cut_middle(self.valid.pictures[rows], self.config.size)
+            self.judged.expect(torch.arange(len(self.valid.labels)))
+        cuts = model.cut_middle(self.judged[rows], self.config.size)
         return model.normalise(cuts.to(self.device))
 
 

@@ -124,19 +124,18 @@ class Ballot:
         self.pending: tuple[Any, Tensor] | None = None
 
     def cast(self, wish: int) -> int:
-        before, self.pending = self.pending, None
+        heard = self.close()
         vote = torch.tensor([wish])
         self.pending = (dist.all_reduce(vote, dist.ReduceOp.MAX, async_op=True), vote)
+        return heard
+
+    def close(self) -> int:
+        """Hear the last vote out: what is still on its way would meet other messages."""
+        before, self.pending = self.pending, None
         if before is None:
             return self.GO
         before[0].wait()
         return int(before[1])
-
-    def close(self) -> None:
-        """Hear the last vote out: what is still on its way would meet other messages."""
-        if self.pending:
-            self.pending[0].wait()
-        self.pending = None
 
 
 class Interruption:

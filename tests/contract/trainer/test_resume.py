@@ -18,9 +18,10 @@ from tests.contract.trainer.conftest import Run, Start
 
 MlRoot = Callable[..., Path]
 CHANGES = {"crop": "0.4", "colour": "0.3", "erase": "0.3", "mixup": "0.2", "cutmix": "1.0"}
+EPOCHS = 8
 SAVING = CHANGES | {
     "save_steps": "2",
-    "epochs": "8",
+    "epochs": str(EPOCHS),
     "ema": "0.9",
     "architecture": "mobilenet_v3_small",
 }
@@ -76,20 +77,25 @@ def change(root: Path, **settings: str) -> None:
 
 IN_VALIDATION = """
 import os, signal, sys
-from trainer import failure, views, worker
+from trainer import failure, train, views, worker
 
-views.CHUNK = 4
-given = views.PictureViews.of_valid
+views.CHUNK = {chunk}
+given = train.validate
 
-def of_valid(self, rows):
-    if rows.start == 0 and os.environ["RANK"] == "1":
+def validate(job, state, vote):
+    if len(state.history) == {epoch} and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGTERM)
-    return given(self, rows)
+    return given(job, state, vote)
 
-views.PictureViews.of_valid = of_valid
+train.validate = validate
 sys.exit(failure.worker(worker.run))
 """
-SIGTERM_IN_VALIDATION = f"from trainer import launch; launch.COMMAND = ('-uc', {IN_VALIDATION!r})"
+
+
+def sigterm_in_validation(epoch: int, chunk: int) -> str:
+    """To one process only, as it begins to validate after so many epochs, by chunks of this size."""
+    command = IN_VALIDATION.format(epoch=epoch, chunk=chunk)
+    return f"from trainer import launch; launch.COMMAND = ('-uc', {command!r})"
 
 
 def test_a_run_disturbed_in_every_way_ends_with_the_bits_of_one_that_was_not(
@@ -99,22 +105,23 @@ def test_a_run_disturbed_in_every_way_ends_with_the_bits_of_one_that_was_not(
     root = saving(save_steps="0", save_minutes="0.001")
     lose_a_worker_then_stop(start(root))
     change(root, save_steps="2", save_minutes="10")
-    stop_in_validation(start(root, SIGTERM_IN_VALIDATION))
+    stop_in_validation(start(root, sigterm_in_validation(0, chunk=4)))
     change(root, memory="0")
     lose_power(start(root))
 
     before, last = sorted((root / "checkpoints").glob("step-*.json"))[-2:]
     with last.with_suffix(".safetensors").open("r+b") as file:
         file.truncate(1000)
-    run = start(root)
-    assert run.end() == 0, run.text()
+    run = stop_at_the_last_moment(start(root, sigterm_in_validation(EPOCHS - 1, chunk=64)))
     assert "event=pictures pictures=72 regime=streaming " in run.text()
     assert f"{last.name} is damaged and passed over" in run.text()
     assert f"event=resumed step={int(before.stem[5:])} " in run.text()
+    run = start(root)
+    assert run.end() == 0, run.text()
     assert result(root) == result(uninterrupted)
     lines = (root / "output/data/metrics.jsonl").read_text().splitlines()
     epochs = [event["epoch"] for event in map(json.loads, lines) if event["event"] == "epoch"]
-    assert epochs == list(range(1, int(SAVING["epochs"]) + 1))
+    assert epochs == list(range(1, EPOCHS + 1))
 
 
 def lose_a_worker_then_stop(run: Run) -> None:
@@ -141,6 +148,16 @@ def stop_in_validation(run: Run) -> None:
     assert "event=epoch" not in run.text()
 
 
+def stop_at_the_last_moment(run: Run) -> Run:
+    """SIGTERM reaches one process only, in the one chunk of the last validation: it is heard when
+    there is nothing left to do but the result, which is left to the next start."""
+    assert run.end() == 143, run.text()
+    assert f"event=epoch epoch={EPOCHS} " in run.text()
+    assert f"event=stopped step={EPOCHS * STEPS}" in run.text()
+    assert not (run.root / "model").exists()
+    return run
+
+
 def lose_power(run: Run) -> None:
     """All processes at once, whatever was half written, at a moment that nobody has chosen."""
     saved, pause = random.choice([1, 2, 3]), random.uniform(0, 0.2)  # noqa: S311
@@ -149,6 +166,37 @@ def lose_power(run: Run) -> None:
     assert "event=pictures pictures=72 regime=streaming " in run.text()
     time.sleep(pause)
     run.kill()
+
+
+LOST = """
+import os, sys
+from pathlib import Path
+from trainer import data, failure, train, worker
+
+given = train.train
+
+def lose(job, *rest):
+    stopped = given(job, *rest)
+    if os.environ["RANK"] == "1":
+        name = job.library.part[0]
+        job.library.digests.pop(name, None)
+        job.library.found.pictures[name] = data.Source(Path("/gone.png"))
+    return stopped
+
+train.train = lose
+sys.exit(failure.worker(worker.run))
+"""
+
+
+def test_a_streamed_picture_that_is_gone_in_the_end_is_named(
+    saving: Callable[..., Path], start: Start
+) -> None:
+    """By one process, when it needs the digests of what it has not seen; all end by that name."""
+    root = saving(memory="0", epochs="1", save_steps="0")
+    run = start(root, f"from trainer import launch; launch.COMMAND = ('-uc', {LOST!r})")
+    assert run.end() == 1, run.text()
+    reason = (root / "output/failure").read_text()
+    assert reason == "/gone.png cannot be read: No such file or directory"
 
 
 @pytest.mark.parametrize(

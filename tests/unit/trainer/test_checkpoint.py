@@ -70,12 +70,41 @@ def test_a_single_wrong_bit_is_noticed(tmp_path: Path) -> None:
     assert "sha256 differs" in warnings[0]
 
 
+def test_a_wrong_digit_in_what_it_says_of_itself_is_noticed(tmp_path: Path) -> None:
+    """It would go on at another step, at another rate."""
+    from trainer import checkpoint
+
+    path = save(tmp_path, 12)
+    path.write_text(path.read_text().replace('"step": 12', '"step": 13'))
+    steps, warnings = usable(tmp_path)
+    assert steps == []
+    assert "it does not say what was saved (sha256 differs)" in warnings[0]
+    assert checkpoint.newest_facts(tmp_path) is None
+
+
+def test_what_a_kill_left_makes_room_for_the_next(tmp_path: Path) -> None:
+    from trainer import checkpoint
+
+    save(tmp_path, 1)
+    left = [".step-0000000002.safetensors.partial", "step-0000000002.safetensors"]
+    for name in left:
+        (tmp_path / name).write_bytes(b"half of it")
+    checkpoint.clear_unfinished(tmp_path)
+    assert not any((tmp_path / name).exists() for name in left)
+    assert usable(tmp_path) == ([1], [])
+
+
 def test_one_whose_tensors_are_missing_was_not_finished(tmp_path: Path) -> None:
     save(tmp_path, 1).with_suffix(".safetensors").unlink()
     assert usable(tmp_path)[0] == []
 
 
-def test_a_full_disk_keeps_the_old_one_and_says_so(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_old_one_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer import checkpoint
+
+    monkeypatch.setattr(checkpoint, "clear_unfinished", lambda _: None)
     save(tmp_path, 1)
     # A device on which nothing can be written any more, in the place of the temporary file.
     (tmp_path / ".step-0000000002.safetensors.partial").symlink_to("/dev/full")

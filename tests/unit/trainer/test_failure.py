@@ -53,3 +53,12 @@ def test_train_under_torchrun_is_one_of_its_processes(
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "r-1")
     assert __main__.main() == 0
     assert done == ["launcher", "worker"]
+
+
+def test_a_reason_for_which_there_is_no_room_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "output").write_text("a file where the folder would be")
+    monkeypatch.setattr(paths, "FAILURE", tmp_path / "output/failure")
+    assert failure.record("the reason") == 1
+    assert capsys.readouterr().err == "error: the reason\n"

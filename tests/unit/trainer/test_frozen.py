@@ -3,8 +3,8 @@
 import pytest
 
 
-@pytest.mark.parametrize(("bf16", "near"), [(False, 1e-3), (True, 0.05)])
-def test_its_features_are_those_of_torch(bf16: bool, near: float) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(("arithmetic", "near"), [("fp32", 1e-3), ("bf16", 0.05)])
+def test_its_features_are_those_of_torch(arithmetic: str, near: float) -> None:
     import torch
     import torchvision
 
@@ -12,7 +12,7 @@ def test_its_features_are_those_of_torch(bf16: bool, near: float) -> None:  # no
 
     torch.manual_seed(0)
     backbone, _ = model.split(torchvision.models.get_model("shufflenet_v2_x0_5", num_classes=3))
-    run = frozen.runner(backbone, 64, torch.device("cpu"), bf16=bf16)
+    run = frozen.runner(backbone, 64, torch.device("cpu"), arithmetic)
     pictures = torch.randint(256, (3, 64, 64, 3), dtype=torch.uint8)
     inputs = model.normalise(pictures)
     with torch.no_grad():

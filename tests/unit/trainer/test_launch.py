@@ -9,6 +9,7 @@ from torch.distributed.elastic.rendezvous import RendezvousParameters
 
 from trainer import launch
 from trainer.config import Config
+from trainer.errors import TrainingError
 from trainer.places import Place
 
 
@@ -40,3 +41,12 @@ def test_processes_share_the_processors_and_their_threads_wait_without_spinning_
     assert launch.run_workers(Config(processes=2), Place())
     threads = max(1, (os.cpu_count() or 1) // 2)
     assert told.read_text().splitlines() == [f"{threads} 1000"] * 2
+
+
+def test_more_processes_than_gpus_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert [launch.worker_count(wanted) for wanted in (0, 1, 2)] == [2, 1, 2]
+    with pytest.raises(TrainingError, match="processes is 3, but this machine has 2 GPUs"):
+        launch.worker_count(3)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    assert [launch.worker_count(wanted) for wanted in (0, 3)] == [1, 3]

@@ -201,6 +201,18 @@ def test_a_translated_network_answers_as_the_plain_one(monkeypatch: pytest.Monke
     assert network[0].weight.grad is not None
 
 
+def test_to_translate_for_a_gpu_more_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainer import model
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(TrainingError, match="compile is true, which needs triton, and there is"):
+        model.check_compiler()
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: "found")
+    model.check_compiler()
+
+
 def test_published_weights_for_other_pictures_are_refused_before_they_are_fetched(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

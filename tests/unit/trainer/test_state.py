@@ -50,8 +50,11 @@ def steps() -> list[int]:
 
 
 def test_a_full_disk_costs_the_new_checkpoint_only_and_the_run_goes_on(
-    alone: "World", capsys: pytest.CaptureFixture[str]
+    alone: "World", capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from trainer import checkpoint
+
+    monkeypatch.setattr(checkpoint, "clear_unfinished", lambda _: None)
     state = new(alone)
     epoch(state, 1.0, 0.5)
     state.save()
@@ -182,6 +185,33 @@ def test_another_number_of_processes_makes_other_steps_and_within_an_epoch_may_m
     assert "the checkpoint was made by 2 processes, now there are 1: " in said
     assert "other pictures meet in a step" in said
     assert ("may repeat or miss" in said) == rest
+
+
+def test_other_arithmetic_than_the_checkpoints_is_told(
+    alone: "World", capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A machine with another processor, where `auto` has chosen."""
+    state = new(alone)
+    epoch(state, 1.0, 0.5)
+    state.save()
+    new(alone).resume()
+    assert "made in" not in capsys.readouterr().out
+    other = new(alone)
+    other.precision = "bf16"
+    other.resume()
+    said = capsys.readouterr().out
+    assert "the checkpoint was made in fp32, this machine goes on in bf16" in said
+
+
+def test_the_speed_of_an_epoch_outlasts_a_stop_before_its_validation_is_done(
+    alone: "World",
+) -> None:
+    state = new(alone)
+    state.speed = {"images_per_second": 7.0, "data_share": 0.1}
+    state.save()
+    after = new(alone)
+    after.resume()
+    assert after.speed == state.speed
 
 
 def events() -> list[tuple[str, int]]:

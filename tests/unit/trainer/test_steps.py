@@ -40,7 +40,7 @@ class Views:
         return self.inputs[rows]
 
 
-def job_of(world: "World", *, bf16: bool = False, **settings: Any) -> Any:
+def job_of(world: "World", precision: str = "fp32", **settings: Any) -> Any:
     """One step of six pictures, for a single layer."""
     import torch
 
@@ -54,7 +54,7 @@ def job_of(world: "World", *, bf16: bool = False, **settings: Any) -> Any:
         network=torch.nn.Linear(4, 3),
         bounds=pace.bounds_of(6, 6, world),
         costs=torch.tensor([1.0, 2.0, 0.5]),
-        bf16=bf16,
+        precision=precision,
     )
 
 
@@ -80,7 +80,7 @@ def test_the_rehearsal_takes_no_more_memory_than_a_step_and_leaves_nothing(alone
 
     from trainer import model, train
 
-    job = job_of(alone, accumulate=3, bf16=True)
+    job = job_of(alone, "bf16", accumulate=3)
     before = job.network.weight.clone()
     kinds: list[torch.dtype] = []
     job.network.register_forward_hook(lambda _layer, _inputs, scores: kinds.append(scores.dtype))
@@ -109,10 +109,47 @@ def test_a_full_disk_is_named_whatever_was_being_written(
     job, state = MagicMock(), MagicMock()
     job.world.rank, job.config = 0, Config()
     with pytest.raises(TrainingError, match=f"{full} has no room for the result: give it a larger"):
-        train.conclude(job, state)
+        train.conclude(job, state, "")
     free[tmp_path / full] = 1 << 30
     with pytest.raises(ZeroDivisionError):
-        train.conclude(job, state)
+        train.conclude(job, state, "")
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_weights_that_ran_away_end_the_run_by_the_setting_that_can_mend_it(
+    alone: "World", loss: float
+) -> None:
+    from trainer import train
+
+    job, state = judged(alone)
+    state.loss_sum.fill_(loss)
+    with pytest.raises(TrainingError, match=rf"loss of epoch 1 is {loss}: .* rate, which is 0\.01"):
+        train.validate(job, state, lambda: 0)
+
+
+def test_validation_is_in_the_arithmetic_of_the_steps(alone: "World") -> None:
+    import torch
+
+    from trainer import train
+
+    for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        job, state = judged(alone, name)
+        kinds = []
+        job.network.register_forward_hook(lambda *call, seen=kinds: seen.append(call[2].dtype))
+        train.validate(job, state, lambda: 0)
+        assert kinds == [kind]
+
+
+def judged(world: "World", precision: str = "fp32") -> tuple[Any, Any]:
+    """A job that can be validated, and its state."""
+    import torch
+
+    from trainer.state import State
+
+    job = job_of(world, precision)
+    job.steps, job.train, job.valid = 1, SimpleNamespace(total=6), SimpleNamespace(total=6)
+    job.valid.labels = torch.arange(6) % 3
+    return job, State(job.network, job.config, Dataset(["a", "b"], {"train": []}), world)
 
 
 def test_cloudwatch_reads_every_number_off_an_epochs_line(
@@ -122,16 +159,10 @@ def test_cloudwatch_reads_every_number_off_an_epochs_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """The expressions that training and tuning jobs are given, on what the trainer itself says."""
-    import torch
-
     from trainer import journal, pace, paths, train
-    from trainer.state import State
 
     monkeypatch.setattr(paths, "METRICS", tmp_path / "metrics.jsonl")
-    job = job_of(alone)
-    job.steps, job.train, job.valid = 1, SimpleNamespace(total=6), SimpleNamespace(total=6)
-    job.valid.labels = torch.arange(6) % 3
-    state = State(job.network, job.config, Dataset(["a", "b"], {"train": []}), alone)
+    job, state = judged(alone)
     state.loss_sum.fill_(7.5)
     clock = pace.Clock()
     clock.stop()
