@@ -45,7 +45,6 @@ class Clock:
         self.began = time.monotonic()
         self.pictures = 0
         self.waiting = 0.0
-        self.seconds = 0.0
 
     @contextmanager
     def making(self, pictures: int) -> Iterator[None]:
@@ -54,11 +53,10 @@ class Clock:
         self.waiting += time.monotonic() - began
         self.pictures += pictures
 
-    def stop(self) -> None:
-        self.seconds = max(1e-9, time.monotonic() - self.began)
-
     def values(self, processes: int) -> dict[str, float]:
+        """Until now."""
+        seconds = max(1e-9, time.monotonic() - self.began)
         return {
-            "images_per_second": round(processes * self.pictures / self.seconds, 1),
-            "data_share": round(self.waiting / self.seconds, 4),
+            "images_per_second": round(processes * self.pictures / seconds, 1),
+            "data_share": round(self.waiting / seconds, 4),
         }

@@ -84,7 +84,7 @@ class State:
         self.step = 0
         self.history: list[dict[str, Any]] = []  # an entry for each epoch that was validated
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=world.device)  # of this epoch
-        self.speed: dict[str, float] = {}  # of this epoch, once its steps are made
+        self.speed: dict[str, float] = {}  # of this epoch, so far
         self.saved_at = time.monotonic()
 
     def tensors(self) -> dict[str, Tensor]:

@@ -96,6 +96,7 @@ def train(
             state.optimiser.zero_grad()
             state.average.follow(state.step)
             state.step += 1
+            state.speed = clock.values(job.world.size)
 
             wish = ballot.cast(wish_of(state, interruption))
             if wish == Ballot.STOP:
@@ -104,7 +105,6 @@ def train(
                 state.save()
         if first < job.steps:
             float(state.loss_sum)  # a GPU is done with all steps when this is known
-            clock.stop()
             state.speed = clock.values(job.world.size)
         found = validate(job, state, lambda: ballot.cast(wish_of(state, interruption)))
         if found is None:

@@ -83,7 +83,7 @@ views.CHUNK = {chunk}
 given = train.validate
 
 def validate(job, state, vote):
-    if len(state.history) == {epoch} and os.environ["RANK"] == "1":
+    if len(state.history) >= {epoch} and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGTERM)
     return given(job, state, vote)
 
@@ -93,7 +93,7 @@ sys.exit(failure.worker(worker.run))
 
 
 def sigterm_in_validation(epoch: int, chunk: int) -> str:
-    """To one process only, as it begins to validate after so many epochs, by chunks of this size."""
+    """To one process only, as it begins to validate after that many epochs, in chunks of a size."""
     command = IN_VALIDATION.format(epoch=epoch, chunk=chunk)
     return f"from trainer import launch; launch.COMMAND = ('-uc', {command!r})"
 
@@ -120,8 +120,10 @@ def test_a_run_disturbed_in_every_way_ends_with_the_bits_of_one_that_was_not(
     assert run.end() == 0, run.text()
     assert result(root) == result(uninterrupted)
     lines = (root / "output/data/metrics.jsonl").read_text().splitlines()
-    epochs = [event["epoch"] for event in map(json.loads, lines) if event["event"] == "epoch"]
+    events = [event for event in map(json.loads, lines) if event["event"] == "epoch"]
+    epochs = [event["epoch"] for event in events]
     assert epochs == list(range(1, EPOCHS + 1))
+    assert all(float(event["images_per_second"]) > 0 for event in events)
 
 
 def lose_a_worker_then_stop(run: Run) -> None:
