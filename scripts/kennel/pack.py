@@ -60,12 +60,23 @@ def cut(source: Path, split: str, most: int) -> list[tuple[str, list[str]]]:
     names = sorted(
         folder.names(source, split), key=lambda name: hashlib.sha256(name.encode()).digest()
     )
+    refuse_twins(source / split, names)
     count = -(-len(names) // most)
     cuts = [len(names) * number // count for number in range(count + 1)] if count else [0]
     return [
         (f"{split}-{number:05d}.tar", names[cuts[number] : cuts[number + 1]])
         for number in range(count)
     ]
+
+
+def refuse_twins(where: Path, names: list[str]) -> None:
+    """A picture that becomes a JPEG is named so: `a.png` would take the name of `a.png.jpg`."""
+    known = set(names)
+    for name in names:
+        if f"{name}.jpg" in known:
+            raise UserError(
+                f"{where / name} and {name}.jpg could get the same name in a tar file: rename one"
+            )
 
 
 def write(
