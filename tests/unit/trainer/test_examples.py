@@ -29,6 +29,19 @@ def test_pictures_that_the_precisions_disagree_about_are_left_out() -> None:
     assert ranked({"fp32": full, "int8": small}) == [0, 2]
 
 
+def test_pictures_that_another_arithmetic_could_answer_otherwise_are_left_out() -> None:
+    """A server in bf16 shifts scores a little."""
+    full = judgement([[0.9, 0.1], [0.53, 0.47], [0.3, 0.7]], [0, 0, 1])
+    small = judgement([[0.9, 0.1], [0.8, 0.2], [0.46, 0.54]], [0, 0, 1])
+    assert ranked({"fp32": full}) == [0, 2]
+    assert ranked({"fp32": full, "int8": small}) == [0]
+
+
+def test_of_a_model_that_is_clear_about_none_the_clearest_is_tried() -> None:
+    full = judgement([[0.51, 0.49], [0.48, 0.52], [0.5, 0.5]], [0, 1, 0])
+    assert ranked({"fp32": full}) == [1]
+
+
 def test_a_large_picture_is_sent_smaller_and_a_small_one_as_it_is(tmp_path: Path) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (900, 1800, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "large.png")
