@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts/tools"))
 cpu.avoid_broken_amx()
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # torch's threads, beside two other lanes
+os.environ.setdefault("GOGC", "400")  # Terraform, as in terraform/stack.py, which says why
 
 
 def missing(tool: str, left_out: str) -> None:

@@ -56,10 +56,10 @@ def write(
     path.write_text(json.dumps({"manifest": manifest, "examples": examples}) + "\n")
 
 
-def lead_of(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+def lead_of(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """How many times more probable the first answer is than the second."""
     ordered = np.sort(probabilities, axis=1)
-    lead: NDArray[np.float32] = ordered[:, -1] / np.maximum(ordered[:, -2], 1e-30)
+    lead: NDArray[np.float64] = ordered[:, -1] / np.maximum(ordered[:, -2], 1e-30, dtype=float)
     return lead
 
 
@@ -79,7 +79,7 @@ def ranked(judgements: Mapping[str, measure.Judgement]) -> list[int]:
     clearest."""
     full = judgements["fp32"]
     answers = np.stack([each.probabilities.argmax(1) for each in judgements.values()])
-    lead = np.stack([lead_of(each.probabilities) for each in judgements.values()]).min(0)
+    lead = np.stack([lead_of(each.probabilities) for each in judgements.values()]).min(axis=0)
     lead[(answers != answers[0]).any(0)] = 0.0
     agreed = np.flatnonzero(lead >= min(LEAD, max(1.0, lead.max())))
     surest = agreed[np.argsort(-full.probabilities.max(1)[agreed], kind="stable")]

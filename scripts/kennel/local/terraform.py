@@ -29,7 +29,11 @@ provider "aws" {
   s3_use_path_style = true
 }
 """
-KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "NO_COLOR")
+KEPT = (
+    "PATH", "HOME", "TMPDIR", "LANG", "NO_COLOR", "GOGC",
+    "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR",
+)  # fmt: skip
+LESS_GARBAGE = {"GOGC": "400"}  # as in terraform/stack.py, which says why
 
 
 def environment(address: str, region: str) -> dict[str, str]:
@@ -57,7 +61,7 @@ class Stack:
         self._log = log
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         quiet = {"TF_IN_AUTOMATION": "1", "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
-        self._environment = plugins() | kept | quiet | environment(address, region)
+        self._environment = LESS_GARBAGE | plugins() | kept | quiet | environment(address, region)
         self._link()
 
     def apply(self, root: str, values: Mapping[str, Any]) -> dict[str, Any]:
