@@ -3,6 +3,7 @@
 With KENNEL_STRICT set, as in CI, a missing tool is an error; otherwise its tests skip and say so.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -134,12 +135,23 @@ def run_trainer(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(scope="session")
-def trained(ml_root: Callable[..., Path]) -> Path:
-    """The folder of a finished run of two processes; its model is in `model`."""
+def trained(ml_root: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of two processes; its model is in `model`.
+
+    Lanes of one `make test` share the run, which the first that asks for it makes: KENNEL_SHARED.
+    """
     root = ml_root(quantise="true")
-    run = run_trainer(root, "train")
-    assert run.returncode == 0, run.stderr
-    (root / "train.log").write_text(run.stdout)
+    shared = Path(os.environ.get("KENNEL_SHARED") or tmp_path_factory.mktemp("shared"))
+    made = shared / "trained"
+    with (shared / "trained.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            run = run_trainer(root, "train")
+            assert run.returncode == 0, run.stderr
+            (root / "train.log").write_text(run.stdout)
+            shutil.copytree(root, shared / "new", ignore=shutil.ignore_patterns("input"))
+            (shared / "new").rename(made)
+    shutil.copytree(made, root, dirs_exist_ok=True)
     return root
 
 

@@ -5,6 +5,7 @@ first lane is shown as it goes, the others when they have ended. The end-to-end 
 the Docker engine share a lane: some look at all its images.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,8 @@ START = 5.0  # seconds that the units have the machine for themselves
 
 def main() -> int:
     with ExitStack() as stack:
+        # What tests of several lanes need and takes long to make: tests/conftest.py.
+        os.environ["KENNEL_SHARED"] = stack.enter_context(tempfile.TemporaryDirectory())
         units = subprocess.Popen([*PYTEST, *UNITS])
         beside = []
         time.sleep(START)
