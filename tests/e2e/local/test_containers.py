@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from kennel import git, images
 from kennel.local.aws.running.instances import limits
 from tests.conftest import ROOT
 from tests.e2e.local.life import Life
@@ -37,23 +38,21 @@ class Engine:
         command = [self.path, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=check)
 
-    def images(self) -> set[str]:
-        mark = "reference=kennel/*"
-        return set(
-            self("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--filter", mark).split()
-        )
+    def has(self, image: str) -> bool:
+        return self.run("image", "inspect", image).returncode == 0
 
 
 @pytest.fixture(scope="module")
 def engine(docker: str) -> Iterator[Engine]:
     """With the images of this tree; those that were not there before go again."""
     engine = Engine(docker)
-    before = engine.images()
-    command = [sys.executable, "-m", "kennel", "images", "build", "train", "serve"]
+    parts = {name: images.local(name, git.state()) for name in ("train", "serve")}
+    made = [image for image in parts.values() if not engine.has(image)]
+    command = [sys.executable, "-m", "kennel", "images", "build", *parts]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr[-3000:]
     yield engine
-    for image in engine.images() - before:
+    for image in made:
         engine.run("rmi", image)
 
 
