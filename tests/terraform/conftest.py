@@ -76,8 +76,11 @@ def attached(
 
 
 @contextmanager
-def attach(data: Path, env: Environment) -> Iterator[Environment]:
-    """A provider process with this environment; what is yielded makes a Terraform use it."""
+def attach(data: Path, env: Environment, folder: Path | None = None) -> Iterator[Environment]:
+    """A provider process with this environment; what is yielded makes a Terraform use it.
+
+    It stands in `folder`, which names of files in the configuration may be relative to.
+    """
     [binary] = data.glob("providers/*/*/aws/*/*/terraform-provider-aws*")
     with subprocess.Popen(
         [binary, "-debug"],
@@ -85,6 +88,7 @@ def attach(data: Path, env: Environment) -> Iterator[Environment]:
         stderr=subprocess.DEVNULL,
         text=True,
         env=env,
+        cwd=folder,
     ) as provider:
         try:
             yield env | {REATTACH: address_of(provider), PROVIDER: str(data)}

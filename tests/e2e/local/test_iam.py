@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from tests.conftest import ROOT
 from tests.contract.local.conftest import ACCOUNT, QUICK, REGION, Aws, control
 from tests.contract.local.lambdas import zipped
+from tests.terraform.conftest import attach
 
 pytestmark = pytest.mark.slow
 MODULES = ROOT / "terraform/modules"
@@ -175,7 +176,9 @@ def serve(aws: Aws, artifact: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def service(aws: Aws, terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Service:
+def service(
+    aws: Aws, terraform: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
     """Function and gateway, applied."""
     folder = tmp_path_factory.mktemp("terraform")
     folder.joinpath("main.tf").write_text(PROVIDER + SERVICE.replace("MODULES", str(MODULES)))
@@ -194,13 +197,16 @@ def service(aws: Aws, terraform: str, tmp_path_factory: pytest.TempPathFactory) 
             check=False,
         )
 
-    for arguments in (("init", "-input=false"), ("apply", "-auto-approve")):
-        done = run(*arguments, "-no-color")
+    done = run("init", "-input=false", "-no-color")
+    assert done.returncode == 0, done.stdout + done.stderr
+    with attach(folder / ".terraform", environment, folder) as attached:
+        environment |= attached
+        done = run("apply", "-auto-approve", "-no-color")
         assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads(run("output", "-json").stdout)
-    host, _, stage = found["invoke_url"]["value"].removeprefix("https://").partition("/")
-    url = f"{aws.api}/restapis/{host.partition('.')[0]}/{stage}/_user_request_"
-    return Service(aws, run, url, found["api_key"]["value"])
+        found = json.loads(run("output", "-json").stdout)
+        host, _, stage = found["invoke_url"]["value"].removeprefix("https://").partition("/")
+        url = f"{aws.api}/restapis/{host.partition('.')[0]}/{stage}/_user_request_"
+        yield Service(aws, run, url, found["api_key"]["value"])
 
 
 def clean() -> dict[str, str]:
