@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import SMALL
 from tests.contract.local.conftest import Aws, control
 from tests.contract.local.workload import ROLE, Jobs, wait_until
-from tests.e2e.test_images import build
+from tests.e2e.images.test_images import build
 
 pytestmark = pytest.mark.slow
 QUICK = SMALL | {"processes": "1"}

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import SMALL
-from tests.e2e.test_images import build
+from tests.e2e.images.test_images import build
 
 pytestmark = pytest.mark.slow
 
