@@ -17,13 +17,23 @@ def write(root: Path, content: object) -> Path:
 
 @pytest.mark.parametrize("mode", ["File", "FastFile"])
 def test_files_are_read_in_either_mode(tmp_path: Path, mode: str) -> None:
-    (tmp_path / "training").mkdir()
-    channels.check(write(tmp_path, {"training": {"TrainingInputMode": mode}}), tmp_path)
+    cats = tmp_path / "training/train/001.cat"
+    cats.mkdir(parents=True)
+    (cats / "felix.jpg").write_bytes(b"a picture")
+    path = write(tmp_path, {"training": {"TrainingInputMode": mode}})
+    found = channels.found(path, tmp_path)
+    assert {name: each.read() for name, each in found.pictures.items()} == {
+        "train/001.cat/felix.jpg": b"a picture"
+    }
 
 
-def test_a_host_may_have_got_no_object_of_a_channel_that_was_dealt_out(tmp_path: Path) -> None:
-    content = {"training": {"S3DistributionType": "ShardedByS3Key", "TrainingInputMode": "File"}}
-    channels.check(write(tmp_path, content), tmp_path)
+def test_a_sharded_channel_may_be_empty_on_one_host(tmp_path: Path) -> None:
+    channel = {"S3DistributionType": "ShardedByS3Key", "TrainingInputMode": "File"}
+    path = write(tmp_path, {"training": channel})
+    assert channels.found(path, tmp_path).pictures == {}
+    write(tmp_path, {"training": channel | {"S3DistributionType": "FullyReplicated"}})
+    with pytest.raises(TrainingError, match="names channel training, but there is no folder"):
+        channels.found(path, tmp_path)
 
 
 @pytest.mark.parametrize(

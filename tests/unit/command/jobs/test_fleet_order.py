@@ -23,11 +23,21 @@ def test_only_what_differs_is_told() -> None:
     }
 
 
-def test_all_that_the_nodes_can_do_is_granted() -> None:
+@pytest.mark.parametrize("minutes", [10, 360])
+def test_an_order_at_every_limit_is_accepted_and_reaches_the_nodes_whole(minutes: int) -> None:
     image = f"{REPOSITORY}@sha256:{'9' * 64}"
+    data = f"s3://data/{'a' * 245}/"
+    assert len(data) == 256, "a tag of EC2 holds no more"
     weights = "s3://data/weights/resnet50.safetensors"
-    order = Order("s3://data/cats/", weights, image, "g5.2xlarge", 360, 64, spot=False)
+    order = Order(data, weights, image, "g5.2xlarge", minutes, 64, spot=False)
     fleet_order.check(order, FLEET, "data")
+    assert order.tags == {
+        "kennel:data": data,
+        "kennel:pretrained": weights,
+        "kennel:image": image,
+        "kennel:minutes": str(minutes),
+        "kennel:nodes": "64",
+    }, "type and market are in the call itself"
 
 
 @pytest.mark.parametrize(
