@@ -11,6 +11,7 @@ from invoke.fetch import fetch
 from invoke.policy import Policy
 from invoke.problems import Problem
 from tests.security.function.conftest import (
+    PATIENCE,
     PICTURE,
     Certified,
     Start,
@@ -27,7 +28,7 @@ def test_a_picture_is_fetched_over_tls_under_its_name(
 ) -> None:
     host = start(answer(), certified("pictures.example"))
     url = at(host, path="/a.png?x=1&y=\u00fc#part")
-    assert fetch(world(host), url, Deadline.after(5)) == PICTURE
+    assert fetch(world(host), url, Deadline.after(PATIENCE)) == PICTURE
     assert host.names == ["pictures.example"]
     assert host.requests[0].startswith(b"GET /a.png?x=1&y=%C3%BC HTTP/1.1\r\n")
     assert f"Host: pictures.example:{host.port}\r\n".encode() in host.requests[0]
@@ -43,7 +44,7 @@ def test_the_name_is_looked_up_once_and_the_checked_address_is_used(
         asked.append(name)
         return ["127.0.0.1"] if len(asked) == 1 else ["169.254.169.254"]
 
-    fetch(world(host, resolve=rebinding), at(host), Deadline.after(5))
+    fetch(world(host, resolve=rebinding), at(host), Deadline.after(PATIENCE))
     assert asked == ["pictures.example"]
 
 
@@ -73,7 +74,7 @@ def test_one_private_address_among_public_ones_refuses_the_name(
 def test_the_next_address_is_tried_when_one_does_not_answer(start: Start, world: World) -> None:
     host = start(answer())
     policy = world(host, resolve=lambda _: ["127.0.0.2", "127.0.0.1"], is_public=lambda _: True)
-    assert fetch(policy, at(host), Deadline.after(5)) == PICTURE
+    assert fetch(policy, at(host), Deadline.after(PATIENCE)) == PICTURE
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_a_redirect_is_followed(start: Start, world: World, status: str) -> None
     host.talk = lambda connection: connection.sendall(
         answer(b"", "Location: /there.png", status=status) if len(host.requests) == 1 else answer()
     )
-    assert fetch(world(host), at(host), Deadline.after(5)) == PICTURE
+    assert fetch(world(host), at(host), Deadline.after(PATIENCE)) == PICTURE
     assert host.requests[1].startswith(b"GET /there.png ")
 
 
@@ -206,7 +207,7 @@ def test_a_host_without_tls_is_named(start: Start, world: World) -> None:
 def test_a_handshake_that_never_comes_ends_in_time(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        policy = world(schemes=frozenset({"https"}), ports=frozenset({port}))
+        policy = world(schemes=frozenset({"https"}), ports=frozenset({port}), connect_seconds=0.2)
         problem = refusal(policy, f"https://pictures.example:{port}/")
     assert (problem.status, "TLS handshake" in str(problem)) == (504, True)
 
@@ -223,7 +224,7 @@ def test_proxies_and_credentials_of_the_environment_are_ignored(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine pictures.example login me password secret")
     monkeypatch.setenv("NETRC", str(netrc))
-    assert fetch(world(host), at(host), Deadline.after(5)) == PICTURE
+    assert fetch(world(host), at(host), Deadline.after(PATIENCE)) == PICTURE
     assert proxy.requests == []
     assert b"authorization" not in host.requests[0].lower()
 
@@ -251,7 +252,7 @@ def test_a_list_of_hosts_is_kept_to(
     host = start(answer())
     policy = world(host, hosts=patterns)
     if allowed:
-        assert fetch(policy, at(host, name), Deadline.after(5)) == PICTURE
+        assert fetch(policy, at(host, name), Deadline.after(PATIENCE)) == PICTURE
     else:
         problem = refusal(policy, at(host, name))
         assert (problem.status, host.requests) == (403, [])
@@ -264,4 +265,4 @@ def test_the_policy_of_production_is_strict() -> None:
     assert context.check_hostname
     assert context.verify_mode is ssl.CERT_REQUIRED
     with pytest.raises(Problem, match="not on the public internet"):
-        fetch(policy, "https://localhost/", Deadline.after(1))
+        fetch(policy, "https://localhost/", Deadline.after(PATIENCE))

@@ -28,8 +28,7 @@ WIDEST = Policy(
     schemes=frozenset({"http", "https"}),
     ports=frozenset(range(65536)),
     resolve=resolve,
-    connect_seconds=0.2,
-    total_seconds=0.5,
+    connect_seconds=0.2,  # as nothing is connected to, it is not waited out
 )
 
 
@@ -41,7 +40,7 @@ def test_the_table_covers_three_hundred_cases_and_more() -> None:
 @pytest.mark.parametrize(("family", "url"), TABLE, ids=[f"{f}: {u[:60]!r}" for f, u in TABLE])
 def test_the_payload_is_refused(family: str, url: str) -> None:
     with pytest.raises(Problem) as caught:
-        fetch(WIDEST, url, Deadline.after(1))
+        fetch(WIDEST, url, Deadline.after(60))
     # 502 and 504 would mean that a connection was tried, 422 that a name was not known.
     assert caught.value.status == 400, (family, url, str(caught.value))
 
