@@ -87,8 +87,8 @@ class Service:
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(reply.body)))
-                self.end_headers()
                 with suppress(OSError):  # the caller did not wait
+                    self.end_headers()
                     self.wfile.write(reply.body)
 
             do_GET = do_POST  # noqa: N815 - the name that the base class calls
@@ -135,7 +135,7 @@ def gateway(start: Start) -> Iterator[Gateway]:
         talk: Talk = lambda _: Reply(),
         door: Door | None = None,
         handler: str = places.HANDLER,
-        seconds: float = 10,
+        seconds: float = 120,
         concurrency: int = 10,
         **settings: str,
     ) -> httpx.Client:
@@ -155,7 +155,7 @@ def gateway(start: Start) -> Iterator[Gateway]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        client = httpx.Client(base_url=url, timeout=20, trust_env=False)
+        client = httpx.Client(base_url=url, timeout=240, trust_env=False)
         running.append((server, thread, client))
         return client
 

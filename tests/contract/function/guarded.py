@@ -35,8 +35,9 @@ POLICY = Policy(
     ports=frozenset({int(os.environ["PICTURES_PORT"])}),
     resolve=resolve,
     is_public=is_public,
-    connect_seconds=0.2,
-    total_seconds=2.0,
+    connect_seconds=60,  # so that a busy machine is not taken for a host that is slow
+    silence_seconds=60,
+    total_seconds=60,
 )
 
 

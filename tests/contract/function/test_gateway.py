@@ -2,8 +2,9 @@
 
 import base64
 import json
-import time
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -87,7 +88,10 @@ def test_what_is_not_described_is_named(gateway: Gateway) -> None:
 
 def test_the_limits_of_bodies_are_those_of_aws(gateway: Gateway) -> None:
     client = gateway()
-    for size, message in ((10 * 1024 * 1024 + 1, "10485760"), (4_800_000, "Lambda takes 6291456")):
+    for size, message in (
+        (10 * 1024 * 1024 + 1, "the body has more than 10485760 bytes"),
+        (4_800_000, "Lambda takes 6291456"),
+    ):
         answer = client.post("/v1/predict", content=bytes(size), headers=JPEG)
         assert (answer.status_code, message in detail(answer)) == (413, True)
 
@@ -122,13 +126,18 @@ def test_throttling_answers_429_with_retry_after(gateway: Gateway) -> None:
 
 
 def test_more_calls_than_the_concurrency_are_502(gateway: Gateway) -> None:
+    refused = threading.Event()
+
     def slow(_: Call) -> Reply:
-        time.sleep(1)
+        assert refused.wait(60)
         return Reply()
 
     client = gateway(slow, concurrency=2)
     with ThreadPoolExecutor(6) as pool:
-        statuses = sorted(pool.map(lambda _: client.get("/v1/model").status_code, range(6)))
+        calls = [pool.submit(client.get, "/v1/model") for _ in range(6)]
+        assert {call.result().status_code for call in islice(as_completed(calls), 4)} == {502}
+        refused.set()
+    statuses = sorted(call.result().status_code for call in calls)
     assert statuses == [200, 200, 502, 502, 502, 502]  # API Gateway does not pass 429 on
 
 
@@ -169,7 +178,7 @@ def test_a_broken_function_is_opaque(
 ) -> None:
     (tmp_path / "broken.py").write_text(BROKEN)
     path = f"{tmp_path}:{places.ROOT}/scripts"
-    seconds = 1 if name == "slow" else 20
+    seconds = 1 if name == "slow" else 120
     client = gateway(handler=f"broken.{name}", seconds=seconds, PYTHONPATH=path)
     answer = client.get("/v1/model")
     assert (answer.status_code, "secret" in answer.text) == (status, False)

@@ -1,7 +1,9 @@
 """What a log gets while something long goes on."""
 
+import itertools
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -12,15 +14,21 @@ from kennel.progress import step
 
 
 def test_a_long_step_says_that_it_goes_on_and_how_long_it_took(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with step("pushing [dogs]", every=0.02):
-        time.sleep(0.2)
-    first, *between, last = capsys.readouterr().err.splitlines()
+    moments = itertools.chain([0.0], itertools.repeat(40.0))  # as it begins, and from then on
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(moments)))
+    said = ""
+    with step("pushing [dogs]", every=0.01):
+        deadline = time.monotonic() + 60
+        while "still" not in said and time.monotonic() < deadline:
+            time.sleep(0.005)
+            said += capsys.readouterr().err
+    first, *between, last = (said + capsys.readouterr().err).splitlines()
     assert first == "pushing [dogs] ..."
     assert between
-    assert set(between) == {"pushing [dogs]: still at it after 0 s"}
-    assert last == "pushing [dogs]: took 0 s"
+    assert set(between) == {"pushing [dogs]: still at it after 40 s"}
+    assert last == "pushing [dogs]: took 40 s"
 
 
 def test_a_step_that_fails_says_no_more(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,10 +32,11 @@ def modules(tmp_path: Path) -> dict[str, str]:
 def test_a_child_that_ignores_sigterm_is_killed_with_its_own_children(
     modules: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "GRACE", 0.5)
+    monkeypatch.setattr(processes, "GRACE", 0.1)
     with Processes(tmp_path / "logs") as group:
         child = group.start("stubborn", "stubborn", environment=modules)
         while not (text := group.log("stubborn").read_text()).endswith("\n"):
+            assert child.poll() is None, text
             time.sleep(0.02)
         grandchild = int(text)
         assert psutil.pid_exists(grandchild)

@@ -15,7 +15,7 @@ TERRAFORM = """#!/bin/sh -e
 mkdir -p .terraform
 [ ! -e "$0.broken" ]
 mkdir "$0.busy"
-sleep 0.3
+sleep 0.1
 rmdir "$0.busy"
 """
 

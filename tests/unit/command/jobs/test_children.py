@@ -19,7 +19,7 @@ signal.signal(signal.SIGINT, lambda *_: told.append(1))
 open("began", "w").close()
 while not told:
     time.sleep(0.01)
-time.sleep(0.7)
+time.sleep(0.3)
 open("state", "w").write(f"told {len(told)} times")
 sys.exit(1)
 """
@@ -61,7 +61,7 @@ def interrupted(folder: Path, *command: str, number: signal.Signals) -> int:
         assert process.poll() is None
         time.sleep(0.01)
     os.killpg(process.pid, number)
-    return process.wait(20)
+    return process.wait(120)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,6 +1,5 @@
 """The file that says what is searched, and what a search shows."""
 
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -174,11 +173,14 @@ def test_a_search_says_how_far_it_is_and_how_long_it_will_take(
     assert trials.pace(ended, 12, 300, before) == said
 
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def described(**config: Any) -> dict[str, Any]:
     """A tuning job that began ten minutes ago and has ended four of its jobs."""
     counters = {"Completed": 2, "Stopped": 1, "NonRetryableError": 1, "InProgress": 2}
     return {
-        "CreationTime": datetime.now(UTC) - timedelta(minutes=10),
+        "CreationTime": NOW - timedelta(minutes=10),
         "HyperParameterTuningJobConfig": config,
         "HyperParameterTuningJobStatus": "Completed",
         "TrainingJobStatusCounters": counters | {"RetryableError": 1},
@@ -187,13 +189,17 @@ def described(**config: Any) -> dict[str, Any]:
 
 def test_a_tuning_job_has_its_number_of_jobs_in_its_limits_or_in_its_grid() -> None:
     limited = described(ResourceLimits={"MaxNumberOfTrainingJobs": 8})
-    assert tuning.pace(limited, time.time()) == "4 of 8, 150 s each, 10 min left"
+    assert tuning.pace(limited, NOW.timestamp()) == "4 of 8, 150 s each, 10 min left"
     choices = [{"Values": ["1", "2", "3"]}, {"Values": ["full", "head"]}]
     grid = described(ResourceLimits={}, ParameterRanges={"CategoricalParameterRanges": choices})
-    assert tuning.pace(grid, time.time()) == "4 of 6, 150 s each, 5 min left"
+    assert tuning.pace(grid, NOW.timestamp()) == "4 of 6, 150 s each, 5 min left"
 
 
-def test_who_watches_a_search_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_who_watches_a_search_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("time.time", NOW.timestamp)
+
     class Job:
         def describe(self) -> dict[str, Any]:
             return described(ResourceLimits={"MaxNumberOfTrainingJobs": 8})
@@ -215,6 +221,7 @@ def test_who_searches_on_this_machine_is_told(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(here, "search", search)
+    monkeypatch.setattr("time.monotonic", lambda: 0.0)
     plan = ranges.Plan((ranges.Range("rate", values=("0.1", "0.2")),), strategy="grid")
     tune.on_this_machine(tune.Wish(data=str(tmp_path), settings={}), plan)
     assert "1 of 2, 0 s each, 0 s left" in capsys.readouterr().err

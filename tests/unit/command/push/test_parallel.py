@@ -35,7 +35,7 @@ def test_the_first_exception_ends_it_and_tells_the_others() -> None:
         begun.append(number)
         if number == 0:
             raise ValueError("the first")
-        assert stop.wait(10)
+        assert stop.wait(60)
 
     with pytest.raises(ValueError, match="the first"):
         list(in_order(act, range(1000), workers=4, stop=stop))

@@ -49,7 +49,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=[0.01])
     thread.start()
     settings = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
@@ -77,7 +77,7 @@ def forget() -> None:
     aws.identity.cache_clear()
 
 
-ONCE = {"retries": {"total_max_attempts": 1}, "read_timeout": 1, "connect_timeout": 1}
+ONCE = {"retries": {"total_max_attempts": 1}, "read_timeout": 60, "connect_timeout": 60}
 
 
 def explained(action: Any) -> str:
