@@ -54,6 +54,6 @@ def test_steps_are_timed_and_their_arithmetic_is_counted(pictures: Path) -> None
     found = json.loads(told.stdout.splitlines()[-1])
     # ResNet-18 at 32 px: 37 million products and sums forward, and about twice that backward.
     assert found["gigaflops_per_picture"] == pytest.approx(3 * 2 * 0.037, rel=0.1)
-    assert 0 < found["full_vs_synthetic"] < 10
+    assert found["full_vs_synthetic"] > 0
     assert found["share_of_product"] > 0
     assert (found["pairs"], found["device"]) == (3, "cpu")
