@@ -11,7 +11,6 @@ from botocore.exceptions import ClientError
 from urllib3 import HTTPResponse
 from werkzeug.test import Client
 
-from kennel.local.aws.failures import told
 from kennel.local.terraform import environment
 
 CALLS = {
@@ -62,6 +61,8 @@ def text(value: str | bytes) -> str:
 def test_a_failure_of_the_emulator_is_told_in_the_services_form_and_not_repeated(
     service: str, failure: Exception, code: str, message: str
 ) -> None:
+    from kennel.local.aws.failures import told
+
     def fail(*_: object) -> Iterable[bytes]:
         raise failure
 
@@ -78,6 +79,8 @@ def test_a_call_that_comes_again_is_in_the_log(
     attempt: str, lines: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Its first answer was lost: what then says that it exists already is no riddle."""
+    from kennel.local.aws.failures import told
+
     headers = {"amz-sdk-request": f"attempt={attempt}", "X-Amz-Target": "SageMaker.CreateModel"}
 
     def answer(_: object, start: Callable[..., object]) -> Iterable[bytes]:

@@ -3,17 +3,25 @@
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kennel.local.aws import journal
-from kennel.local.aws.journal import Environ, Journal, Start
+if TYPE_CHECKING:
+    from kennel.local.aws.journal import Environ, Journal, Start, Wsgi
 
 
 @pytest.fixture(autouse=True)
 def _installed() -> None:
+    from kennel.local.aws import journal
+
     journal.install()
+
+
+def kept_in(folder: Path) -> "Journal":
+    from kennel.local.aws.journal import Journal
+
+    return Journal(folder)
 
 
 class Service:
@@ -22,7 +30,7 @@ class Service:
     def __init__(self) -> None:
         self.made: list[tuple[str, bytes, str]] = []
 
-    def __call__(self, environ: Environ, start: Start) -> Iterable[bytes]:
+    def __call__(self, environ: "Environ", start: "Start") -> Iterable[bytes]:
         from moto.moto_api._internal import mock_random
 
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -32,7 +40,7 @@ class Service:
 
 
 def call(
-    application: journal.Wsgi, method: str, path: str, body: bytes = b"", **more: Any
+    application: "Wsgi", method: str, path: str, body: bytes = b"", **more: Any
 ) -> list[bytes]:
     environ: Environ = {
         "REQUEST_METHOD": method,
@@ -46,13 +54,13 @@ def call(
 
 def repeated(folder: Path) -> list[tuple[str, bytes, str]]:
     again = Service()
-    Journal(folder).repeat(again)
+    kept_in(folder).repeat(again)
     return again.made
 
 
 def test_changes_are_repeated_in_order_with_the_same_names(tmp_path: Path) -> None:
     service = Service()
-    application = Journal(tmp_path).around(service)
+    application = kept_in(tmp_path).around(service)
     for number in range(3):
         call(application, "PUT", f"/{number}", b"body")
     assert len({name for _, _, name in service.made}) == 3
@@ -62,6 +70,8 @@ def test_changes_are_repeated_in_order_with_the_same_names(tmp_path: Path) -> No
 def test_who_first_asks_a_service_gets_the_same_names_as_later() -> None:
     """Of two calls at once either may be the first, and be repeated as the second."""
     from moto.ec2.models import ec2_backends
+
+    from kennel.local.aws import journal
 
     def vpc(account: str) -> str:
         with journal.seeded("a call"):
@@ -73,7 +83,7 @@ def test_who_first_asks_a_service_gets_the_same_names_as_later() -> None:
 
 def test_a_large_body_lies_in_a_file_and_comes_back_whole(tmp_path: Path) -> None:
     large = bytes(range(256)) * 1024
-    call(Journal(tmp_path).around(Service()), "PUT", "/large", large)
+    call(kept_in(tmp_path).around(Service()), "PUT", "/large", large)
     assert (tmp_path / "journal.jsonl").stat().st_size < 1000
     assert [body for _, body, _ in repeated(tmp_path)] == [large]
 
@@ -93,7 +103,7 @@ def test_a_large_body_lies_in_a_file_and_comes_back_whole(tmp_path: Path) -> Non
 def test_what_changes_nothing_or_is_kept_elsewhere_is_not_written_down(
     tmp_path: Path, method: str, path: str, target: str
 ) -> None:
-    kept = Journal(tmp_path)
+    kept = kept_in(tmp_path)
     kept.leave_out("CreateEndpoint")
     service = Service()
     call(kept.around(service), method, path, **({"HTTP_X_AMZ_TARGET": target} if target else {}))
@@ -102,14 +112,14 @@ def test_what_changes_nothing_or_is_kept_elsewhere_is_not_written_down(
 
 
 def test_a_line_that_a_crash_cut_short_is_as_if_it_had_never_been_asked(tmp_path: Path) -> None:
-    call(Journal(tmp_path).around(Service()), "PUT", "/whole")
+    call(kept_in(tmp_path).around(Service()), "PUT", "/whole")
     with (tmp_path / "journal.jsonl").open("a") as file:
         file.write('{"seed": "1", "environ": {"REQ')
     assert [path for path, _, _ in repeated(tmp_path)] == ["/whole"]
 
 
 def test_repeating_writes_nothing_down(tmp_path: Path) -> None:
-    call(Journal(tmp_path).around(Service()), "PUT", "/once")
-    kept = Journal(tmp_path)
+    call(kept_in(tmp_path).around(Service()), "PUT", "/once")
+    kept = kept_in(tmp_path)
     assert kept.repeat(kept.around(Service())) == 1
     assert kept.repeat(kept.around(Service())) == 1

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 
 from kennel.local.aws.clock import Clock
-from kennel.local.aws.serving.alarms import state_of
 from kennel.local.aws.serving.measures import statistic
-from kennel.local.aws.serving.rollout import Plan
 
 
 def policy(**routing: Any) -> dict[str, Any]:
@@ -27,6 +25,8 @@ def policy(**routing: Any) -> dict[str, Any]:
 def test_traffic_moves_in_the_steps_of_the_policy(
     config: dict[str, Any] | None, steps: tuple[float, ...]
 ) -> None:
+    from kennel.local.aws.serving.rollout import Plan
+
     assert Plan.of(config).steps == pytest.approx(steps)
 
 
@@ -48,6 +48,8 @@ def test_traffic_moves_in_the_steps_of_the_policy(
 def test_missing_data_counts_as_the_alarm_says(
     breaching: list[bool | None], missing: str | None, needed: int, state: str | None
 ) -> None:
+    from kennel.local.aws.serving.alarms import state_of
+
     assert state_of(breaching, missing, needed) == state
 
 

@@ -6,14 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from moto.applicationautoscaling.models import applicationautoscaling_backends
-from moto.cloudwatch.models import cloudwatch_backends
 
-from kennel.local.aws.serving.alarms import Alarms
 from kennel.local.aws.serving.decision import Past, Wish, decided
 from kennel.local.aws.serving.measures import Measures, Series
-from kennel.local.aws.serving.registered import DIMENSION
-from kennel.local.aws.serving.scaling import Scaling, tracking_alarms
 
 RESOURCE = "endpoint/model/variant/live"
 INVOCATIONS = "SageMakerVariantInvocationsPerInstance"
@@ -86,12 +81,21 @@ class Account:
     """Autoscaling with its alarms, over measures that a test makes."""
 
     def __init__(self, number: str) -> None:
+        from moto.applicationautoscaling.models import applicationautoscaling_backends
+        from moto.cloudwatch.models import cloudwatch_backends
+
+        from kennel.local.aws.serving.alarms import Alarms
+        from kennel.local.aws.serving.registered import DIMENSION
+        from kennel.local.aws.serving.scaling import Scaling
+
         self.clock = Hand()
         self.house: Any = SimpleNamespace(account=number, region="eu-west-1", clock=self.clock)
         self.measures = Measures(self.clock)  # type: ignore[arg-type]
         self.alarms = Alarms(self.house, self.measures)
         self.endpoints: Any = Variants(2)
         self.scaling = Scaling(self.house, self.endpoints, self.alarms)
+        self.dimension = DIMENSION
+        self.cloudwatch = cloudwatch_backends[number]["eu-west-1"]
         self.backend = applicationautoscaling_backends[number]["eu-west-1"]
         self.backend.register_scalable_target(
             "sagemaker", RESOURCE, DIMENSION, 1, 20, "", suspended_state=""
@@ -103,10 +107,12 @@ class Account:
 
     def policy(self, kind: str, body: dict[str, Any]) -> Any:
         return self.backend.put_scaling_policy(
-            f"p{len(self.backend.policies)}", "sagemaker", RESOURCE, DIMENSION, body, kind
+            f"p{len(self.backend.policies)}", "sagemaker", RESOURCE, self.dimension, body, kind
         )
 
     def track(self, kind: str, target: float, **more: Any) -> None:
+        from kennel.local.aws.serving.scaling import tracking_alarms
+
         specified = {"PredefinedMetricType": kind}
         body = {"TargetValue": target, "PredefinedMetricSpecification": specified, **more}
         tracking_alarms(self.house, self.policy("TargetTrackingScaling", body))
@@ -175,7 +181,7 @@ def test_steps_and_tracking_together_give_the_larger(account: Account) -> None:
     body = {"AdjustmentType": "ChangeInCapacity", "StepAdjustments": steps}
     policy = account.policy("StepScaling", body)
     account.track(INVOCATIONS, 120)
-    cloudwatch_backends[account.house.account]["eu-west-1"].put_metric_alarm(
+    account.cloudwatch.put_metric_alarm(
         name="many",
         namespace="AWS/SageMaker",
         metric_name="InvocationsPerInstance",
@@ -195,7 +201,7 @@ def test_steps_and_tracking_together_give_the_larger(account: Account) -> None:
 def test_an_alarm_on_an_expression_is_left_as_it_is_and_keeps_no_other_from_ringing(
     account: Account,
 ) -> None:
-    backend = cloudwatch_backends[account.house.account]["eu-west-1"]
+    backend = account.cloudwatch
     usual = {"comparison_operator": "GreaterThanThreshold", "evaluation_periods": 1, "threshold": 1}
     usual |= {"description": "", "dimensions": [], "alarm_actions": []}
     nothing = dict.fromkeys(("namespace", "metric_name", "period", "statistic"))

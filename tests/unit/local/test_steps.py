@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from kennel.local.aws.serving.scaling import stepped, within
-
 ALARM: Any = SimpleNamespace(threshold=12)
 STEPS = [
     {"MetricIntervalLowerBound": 0, "MetricIntervalUpperBound": 10, "ScalingAdjustment": 2},
@@ -28,11 +26,15 @@ STEPS = [
     ],
 )
 def test_the_step_of_the_breach_decides(kind: str, value: float, capacity: int) -> None:
+    from kennel.local.aws.serving.scaling import stepped
+
     config = {"AdjustmentType": kind, "StepAdjustments": STEPS}
     assert stepped(config, ALARM, 3, value) == capacity
 
 
 @pytest.mark.parametrize(("count", "kept"), [(0, 1), (1, 1), (3, 3), (9, 4)])
 def test_the_limits_of_the_target_hold(count: int, kept: int) -> None:
+    from kennel.local.aws.serving.scaling import within
+
     target: Any = SimpleNamespace(min_capacity=1, max_capacity=4)
     assert within(target, count) == kept

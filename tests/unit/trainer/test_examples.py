@@ -4,17 +4,26 @@ import base64
 import io
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from trainer import examples
 from trainer.data import Source
-from trainer.examples import ranked
-from trainer.measure import Judgement
+
+if TYPE_CHECKING:
+    from trainer.measure import Judgement
 
 
-def judgement(rows: list[list[float]], labels: list[int]) -> Judgement:
+def ranked(judged: "dict[str, Judgement]") -> list[int]:
+    from trainer import examples
+
+    return examples.ranked(judged)
+
+
+def judgement(rows: list[list[float]], labels: list[int]) -> "Judgement":
+    from trainer.measure import Judgement
+
     return Judgement(np.array(rows, np.float32), np.array(labels))
 
 
@@ -43,6 +52,8 @@ def test_of_a_model_that_is_clear_about_none_the_clearest_is_tried() -> None:
 
 
 def test_a_large_picture_is_sent_smaller_and_a_small_one_as_it_is(tmp_path: Path) -> None:
+    from trainer import examples
+
     noise = np.random.default_rng(1).integers(0, 256, (900, 1800, 3), dtype=np.uint8)
     Image.fromarray(noise).save(tmp_path / "large.png")
     Image.fromarray(noise[:20, :20]).save(tmp_path / "small.png")

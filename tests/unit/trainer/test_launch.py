@@ -2,19 +2,26 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from torch.distributed import TCPStore  # type: ignore[attr-defined] # not in its __all__
-from torch.distributed.elastic.rendezvous import RendezvousParameters
 
-from trainer import launch
 from trainer.config import Config
 from trainer.errors import TrainingError
 from trainer.places import Place
 
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined] # not in its __all__
+
+    from trainer.launch import LoopbackRendezvous
+
 
 def test_each_start_meets_where_nothing_is_left_of_the_one_before() -> None:
     """Else a process could take the address of a dead one for that of its successor."""
+    from torch.distributed.elastic.rendezvous import RendezvousParameters
+
+    from trainer import launch
+
     meeting = launch.meet(RendezvousParameters(launch.BACKEND, "", "run", 1, 1))
     before = store_of_workers(meeting)
     before.set("address of process 1", "of the dead")
@@ -22,7 +29,9 @@ def test_each_start_meets_where_nothing_is_left_of_the_one_before() -> None:
     assert not store_of_workers(meeting).check(["address of process 1"])
 
 
-def store_of_workers(meeting: launch.LoopbackRendezvous) -> TCPStore:
+def store_of_workers(meeting: "LoopbackRendezvous") -> "TCPStore":
+    from torch.distributed import TCPStore  # type: ignore[attr-defined] # not in its __all__
+
     place = meeting.next_rendezvous().bootstrap_store_info
     assert place.master_addr == "127.0.0.1"
     return TCPStore(place.master_addr, place.master_port, is_master=False)
@@ -32,6 +41,8 @@ def test_processes_share_the_processors_and_their_threads_wait_without_spinning_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads that spin made training beside other work ten times as slow."""
+    from trainer import launch
+
     told = tmp_path / "told"
     names = "'OMP_NUM_THREADS', 'GOMP_SPINCOUNT'"
     command = f"import os; print(*map(os.getenv, ({names})), file=open({str(told)!r}, 'a'))"
@@ -44,6 +55,8 @@ def test_processes_share_the_processors_and_their_threads_wait_without_spinning_
 
 
 def test_more_processes_than_gpus_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainer import launch
+
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert [launch.worker_count(wanted) for wanted in (0, 1, 2)] == [2, 1, 2]
     with pytest.raises(TrainingError, match="processes is 3, but this machine has 2 GPUs"):
