@@ -2,9 +2,10 @@
 
 import math
 import threading
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from kennel.local.aws.clock import Clock
 
@@ -28,7 +29,7 @@ class Series:
     config: str
     variant: str
 
-    @property
+    @cached_property
     def dimensions(self) -> dict[str, str]:
         return {
             "EndpointConfigName": self.config,
@@ -48,18 +49,17 @@ class Spell:
 class Measures:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._series: dict[Series, deque[Spell]] = {}
+        self._series: dict[Series, list[Spell]] = {}
         self._lock = threading.Lock()
         self.provider: object = None  # what shows them to CloudWatch's clients
 
     def add(self, series: Series, value: float) -> None:
         began = self._clock.now() // SPELL * SPELL
         with self._lock:
-            spells = self._series.setdefault(series, deque())
+            spells = self._series.setdefault(series, [])
             if not spells or spells[-1].began < began:
                 spells.append(Spell(began))
-                while spells[0].began < began - KEPT:
-                    spells.popleft()
+                del spells[: first(spells, began - KEPT)]
             spells[-1].values.append(value)
 
     def values(
@@ -71,8 +71,7 @@ class Measures:
                 value
                 for series, spells in self._series.items()
                 if series.metric == metric and dimensions.items() <= series.dimensions.items()
-                for spell in spells
-                if start <= spell.began < end
+                for spell in spells[first(spells, start) : first(spells, end)]
                 for value in spell.values
             ]
 
@@ -87,6 +86,11 @@ class Measures:
     def forget(self, endpoint: str) -> None:
         with self._lock:
             self._series = {s: v for s, v in self._series.items() if s.endpoint != endpoint}
+
+
+def first(spells: list[Spell], moment: float) -> int:
+    """Return the index of the first spell that began then or later."""
+    return bisect_left(spells, moment, key=lambda spell: spell.began)
 
 
 def statistic(name: str, values: list[float]) -> float | None:
