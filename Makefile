@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local doctor build push train tune deploy rollback test check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
+.PHONY: help demo local doctor build push train tune deploy rollback test test-all check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-13s %s\n", names[i], $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,8 +52,11 @@ deploy: zip ## Serve the newest approved release in ENV, or RELEASE=...
 rollback: $(READY) ## Serve the release before
 	@$(BIN)/kennel rollback --env $(ENV) $(ARGS)
 
-test: $(READY) $(CHECKOV) ## Every test that this machine can run
-	@$(if $(ARGS),$(BIN)/pytest $(ARGS),$(BIN)/python scripts/tools/suite.py)
+test: $(READY) $(CHECKOV) ## Every kind of test that this machine can run (ARGS=--changed, or for pytest)
+	@$(if $(filter-out --changed% --record,$(ARGS)),$(BIN)/pytest $(ARGS),$(BIN)/python scripts/tools/suite.py $(ARGS))
+
+test-all: test ## What `make test` runs, and then the long journeys
+	@$(BIN)/python scripts/tools/suite.py --long $(ARGS)
 
 check: $(READY) ## Format, lint, types, shell, Dockerfiles, Terraform and lock files
 	$(BIN)/ruff format --check --quiet .

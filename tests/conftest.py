@@ -4,6 +4,7 @@ With KENNEL_STRICT set, as in CI, a missing tool is an error; otherwise its test
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ import pytest
 from server import cpu
 
 ROOT = Path(__file__).resolve().parents[1]
+SAMPLE = ROOT / "scripts/kennel/sample.py"  # draws the pictures
 sys.path.insert(0, str(ROOT / "scripts/tools"))
 cpu.avoid_broken_amx()
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # torch's threads, beside two other lanes
@@ -134,24 +136,39 @@ def run_trainer(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def trained_digest() -> str:
+    """A digest of all that the trained model follows from."""
+    digest = hashlib.sha256(json.dumps(SMALL).encode())
+    locks = [ROOT / "requirements/dev.lock", ROOT / "requirements/torch.lock"]
+    sources = [*sorted((ROOT / "images/train/trainer").rglob("*.py")), SAMPLE, *locks]
+    for path in sources:
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 @pytest.fixture(scope="session")
-def trained(ml_root: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(ml_root: Callable[..., Path]) -> Path:
     """The folder of a finished run of two processes; its model is in `model`.
 
-    Lanes of one `make test` share the run, which the first that asks for it makes: KENNEL_SHARED.
+    The run outlives the tests, in the user's cache: whoever asks first makes it.
     """
     root = ml_root(quantise="true")
-    shared = Path(os.environ.get("KENNEL_SHARED") or tmp_path_factory.mktemp("shared"))
-    made = shared / "trained"
-    with (shared / "trained.lock").open("w") as lock:
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kennel/tests"
+    cache.mkdir(parents=True, exist_ok=True)
+    made = cache / f"trained-{trained_digest()}"
+    with (cache / "trained.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
+            for each in cache.glob("trained-*"):
+                shutil.rmtree(each)
             run = run_trainer(root, "train")
             assert run.returncode == 0, run.stderr
             (root / "train.log").write_text(run.stdout)
-            shutil.copytree(root, shared / "new", ignore=shutil.ignore_patterns("input"))
-            (shared / "new").rename(made)
-    shutil.copytree(made, root, dirs_exist_ok=True)
+            new = cache / "new"
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.copytree(root, new, ignore=shutil.ignore_patterns("input"))
+            new.rename(made)
+        shutil.copytree(made, root, dirs_exist_ok=True)
     return root
 
 

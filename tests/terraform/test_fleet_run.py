@@ -134,7 +134,7 @@ def keys(s3: Any, prefix: str) -> list[str]:
     return [each["Key"] for each in found]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_killed_run_goes_on_from_s3(s3: Any, boot: Boot, pictures: Path, tmp_path: Path) -> None:
     for path in filter(Path.is_file, pictures.rglob("*")):
         s3.upload_file(str(path), "kennel-data", f"dogs/{path.relative_to(pictures)}")

@@ -128,7 +128,7 @@ def instances(aws: "loopback.Aws") -> int:
     return int(variant["CurrentInstanceCount"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_release_lives_through_all_that_happens_to_it(run: Apply, aws: "loopback.Aws") -> None:
     first = apply(run, model=1)
     assert first.returncode == 0, first.stderr
@@ -211,7 +211,7 @@ def test_a_release_lives_through_all_that_happens_to_it(run: Apply, aws: "loopba
     assert aws.refused == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_alarms_that_only_a_new_endpoint_can_have_are_seen_in_the_plan(
     run: Apply,
 ) -> None:

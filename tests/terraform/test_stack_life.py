@@ -139,7 +139,7 @@ def release(tree: Path, aws: Aws, platform: Outputs, server: dict[str, str]) -> 
     tree.joinpath("terraform/service/prod.release.json").write_text(json.dumps(values))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_failure_of_the_account_ends_a_plan_at_once(env: Environment, tmp_path: Path) -> None:
     """The provider heeds no AWS_MAX_ATTEMPTS, and would repeat a 500 for ten minutes."""
     (tmp_path / "main.tf").write_text(QUEUE)
@@ -152,7 +152,7 @@ def test_a_failure_of_the_account_ends_a_plan_at_once(env: Environment, tmp_path
     assert "ZeroDivisionError" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_root_lives_from_its_first_plan_to_its_end(
     make: Make, tree: Path, env: Environment, aws: Aws, tmp_path: Path
 ) -> None:

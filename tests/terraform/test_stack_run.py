@@ -129,7 +129,7 @@ def keys(s3: Any) -> list[str]:
     return [each["Key"] for each in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_stack_from_nothing_to_nothing(
     make: Make, tree: Path, env: Environment, s3: Any, fault: Fault
 ) -> None:

@@ -4,11 +4,7 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from tests.conftest import ROOT
-
-pytestmark = pytest.mark.slow
 
 
 def test_the_serving_image_is_one_plain_image_of_the_right_stage(docker: str) -> None:

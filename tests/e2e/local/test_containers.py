@@ -20,7 +20,7 @@ from kennel.local.aws.running.instances import limits
 from tests.conftest import ROOT
 from tests.e2e.local.life import Life
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 REACH = "import socket; socket.create_connection(('192.0.2.1', 443), 1)"
 WRITE = "open('/opt/ml/model/new', 'w')"
 

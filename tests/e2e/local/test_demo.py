@@ -62,7 +62,7 @@ def start(home: Path, *arguments: str) -> subprocess.Popen[bytes]:
         )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_demo_learns_and_says_how_to_call_it() -> None:
     """The README's command with its defaults; the tree is as clean afterwards as before."""
     before = status()

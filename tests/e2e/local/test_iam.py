@@ -23,7 +23,7 @@ from tests.contract.local.conftest import ACCOUNT, QUICK, REGION, Aws, control
 from tests.contract.local.lambdas import zipped
 from tests.terraform.conftest import attach
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 MODULES = ROOT / "terraform/modules"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/kennel/serve@sha256:{'2c26' * 16}"
 PROVIDER = """

@@ -12,9 +12,9 @@ import pytest
 from tests.conftest import SMALL
 from tests.contract.local.conftest import Aws, control
 from tests.contract.local.workload import ROLE, Jobs, wait_until
-from tests.e2e.images.test_images import build
+from tests.e2e.images.engine import build
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 QUICK = SMALL | {"processes": "1"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # jobs side by side on few cores would wait for each other
 METRICS = [

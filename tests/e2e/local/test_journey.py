@@ -19,7 +19,7 @@ from tests.conftest import listening
 from tests.contract.local.releases import packed
 from tests.e2e.local.life import Life, Seen, callers, named, predict, wait_for
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 SCALING = {"max_instances": 2, "concurrent_requests": 1}
 # A minute of the alarms is a second here, in which one slow answer of a busy machine would ring.
 PATIENT = {"latency_ms": 60_000}

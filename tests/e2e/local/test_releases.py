@@ -109,14 +109,14 @@ def stay(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         found.kennel("local", "down")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_notebook_ends_with_a_release_that_serves(stay: Stay) -> None:
     assert "test pictures through the API, all answered as after training" in stay.said
     assert stay.serving() == [1]
     assert "release 1 is the first one" in stay.kennel("rollback", code=1).stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_release_that_answers_wrongly_never_stays(stay: Stay) -> None:
     """Its model is another than it says: Terraform finds nothing wrong with it."""
     first, store = stay.json("models", "show", "1"), stay.client("s3")
@@ -143,7 +143,7 @@ def test_a_release_that_answers_wrongly_never_stays(stay: Stay) -> None:
     assert stay.serving() == [1]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_good_picture_of_a_prefix_is_classified_and_bad_ones_are_named(stay: Stay) -> None:
     store, bucket = stay.client("s3"), "kennel-local-data-123456789012"
     for name, content in {"0.jpg": b"no picture", "1.jpg": b"\xff\xd8\xff\xe0 half"}.items():

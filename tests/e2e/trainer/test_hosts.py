@@ -18,9 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import SMALL
-from tests.e2e.images.test_images import build
+from tests.e2e.images.engine import build
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 HOSTS = ("algo-1", "algo-2")
 PATIENCE = 300  # seconds, for a machine that is busy with other things

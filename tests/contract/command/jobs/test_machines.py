@@ -79,7 +79,7 @@ def booted() -> list[str]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_nodes_boot_train_together_and_are_gone(
     account: Account, fleet: dict[str, Any]
 ) -> None:
@@ -100,7 +100,7 @@ def test_two_nodes_boot_train_together_and_are_gone(
     assert not booted()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_node_that_is_ended_from_outside_is_gone_with_all_that_it_ran(
     account: Account, fleet: dict[str, Any]
 ) -> None:

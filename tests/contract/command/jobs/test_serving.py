@@ -49,7 +49,6 @@ def serving(account: Account) -> list[int]:
     return [each["release"] for each in found if each["serving"]]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("killed")
 def test_the_list_and_the_way_back_go_by_what_the_endpoint_runs(account: Account) -> None:
     assert serving(account) == [2]
@@ -59,7 +58,6 @@ def test_the_list_and_the_way_back_go_by_what_the_endpoint_runs(account: Account
     assert "the records say that release 1 serves, but the endpoint runs release 2" in done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("killed")
 def test_a_release_that_sagemaker_rolled_back_does_not_serve(
     account: Account, releases: Releases

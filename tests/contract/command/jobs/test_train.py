@@ -57,7 +57,6 @@ def trained(account: Account, dogs: str) -> dict[str, Any]:
     return json.loads(done.stdout) | {"said": done.stderr}
 
 
-@pytest.mark.slow
 def test_training_ends_with_report_release_and_cost(
     account: Account, trained: dict[str, Any]
 ) -> None:
@@ -76,7 +75,6 @@ def test_training_ends_with_report_release_and_cost(
     assert float(release["facts"]["fp32.test_accuracy"]) == accuracy
 
 
-@pytest.mark.slow
 def test_a_release_is_looked_at_judged_and_made_once(
     account: Account, trained: dict[str, Any]
 ) -> None:
