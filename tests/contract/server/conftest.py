@@ -39,8 +39,8 @@ class Served:
                 text=True,
             )
         base = f"http://127.0.0.1:{port}"
-        self.client = httpx.Client(base_url=base, timeout=30, trust_env=False)
-        wait_for(f"{base}/ping", self.process)
+        self.client = httpx.Client(base_url=base, timeout=120, trust_env=False)
+        wait_for(f"{base}/ping", self.process, seconds=120)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,14 +54,18 @@ class Served:
         headers = {"Content-Type": kind} | headers
         return self.client.post("/invocations", content=content, headers=headers)
 
+    def lines(self) -> list[str]:
+        """The whole lines of the log."""
+        return [each for each in self._log.read_text().splitlines(keepends=True) if "\n" in each]
+
     def logged(self, text: str) -> str:
         """The log's line that holds a text; it may come after the answer."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            for line in self._log.read_text().splitlines(keepends=True):
-                if text in line and line.endswith("\n"):
+            for line in self.lines():
+                if text in line:
                     return line
-            time.sleep(0.05)
+            time.sleep(0.01)
         raise AssertionError(f"{text!r} is not in\n{self._log.read_text()}")
 
 

@@ -19,9 +19,14 @@ def picture(pictures: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def server(trained: Path) -> Iterator[httpx.Client]:
+def served(trained: Path) -> Iterator[Served]:
     with Served(trained) as served:
-        yield served.client
+        yield served
+
+
+@pytest.fixture(scope="module")
+def server(served: Served) -> httpx.Client:
+    return served.client
 
 
 def test_ping_is_empty_and_ok(server: httpx.Client) -> None:
@@ -92,22 +97,19 @@ def test_an_undeclared_endless_body_is_cut_off(server: httpx.Client) -> None:
 def test_sigterm_ends_the_server_with_0(trained: Path, serve: Serve) -> None:
     port = free_port()
     process = serve(trained, port)
-    wait_for(f"http://127.0.0.1:{port}/ping", process)
+    wait_for(f"http://127.0.0.1:{port}/ping", process, seconds=120)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(120) == 0
 
 
 def test_a_damaged_model_stops_the_start_with_one_readable_line(model: Path, serve: Serve) -> None:
     (model / "model/openvino/model.bin").write_bytes(b"")
     process = serve(model, free_port())
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "model.bin was altered" in output
     assert len(output.splitlines()) == 1
 
 
-def test_outside_a_container_the_server_listens_on_loopback(trained: Path, serve: Serve) -> None:
-    port = free_port()
-    process = serve(trained, port)
-    wait_for(f"http://127.0.0.1:{port}/ping", process)
-    assert listening(process.pid) == {"127.0.0.1"}
+def test_outside_a_container_the_server_listens_on_loopback(served: Served) -> None:
+    assert listening(served.process.pid) == {"127.0.0.1"}

@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 
 from server import artifact, choice, cpu
-from server.engine import OpenVino
 from server.errors import StartError
 from server.pictures import decode
 from server.settings import Settings
@@ -22,6 +21,7 @@ def batch(pictures: Path) -> NDArray[np.uint8]:
 
 
 def test_torch_agrees_with_openvino(trained: Path, batch: NDArray[np.uint8]) -> None:
+    from server.engine import OpenVino
     from server.torch_engine import Torch
 
     model = artifact.load(trained / "model")
@@ -36,6 +36,8 @@ def test_torch_agrees_with_openvino(trained: Path, batch: NDArray[np.uint8]) -> 
 def test_bf16_is_near_and_never_what_one_gets_unasked(
     trained: Path, batch: NDArray[np.uint8]
 ) -> None:
+    from server.engine import OpenVino
+
     model = artifact.load(trained / "model")
     exact = OpenVino(model, streams=1)
     rounded = OpenVino(model, streams=1, bf16=True)
@@ -75,6 +77,8 @@ def test_a_precision_that_the_model_does_not_allow_is_refused(model: Path) -> No
 def test_batches_beside_each_other_get_the_scores_that_each_gets_alone(
     trained: Path, batch: NDArray[np.uint8]
 ) -> None:
+    from server.engine import OpenVino
+
     engine = OpenVino(artifact.load(trained / "model"), streams=2)
     pictures = [batch[place : place + 1] for place in range(len(batch))]
     alone = [engine.infer(each) for each in pictures]

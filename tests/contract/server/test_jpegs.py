@@ -2,26 +2,35 @@
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from server.errors import Unreadable
-from server.jpegs import Decoder, Jpeg
 from server.pictures import Cut, decode
-from server.torch_engine import padded, padded_sizes
+
+if TYPE_CHECKING:
+    from server.jpegs import Decoder
 
 CUT = Cut(resize=72, size=64)
 
 
 @pytest.fixture
-def decoder() -> Decoder:
-    made = Decoder(CUT, torch.device("cpu"))
+def decoder() -> "Decoder":
+    made = decoder_of(CUT)
     assert made.works()
     return made
+
+
+def decoder_of(cut: Cut) -> "Decoder":
+    import torch
+
+    from server.jpegs import Decoder
+
+    return Decoder(cut, torch.device("cpu"))
 
 
 def drawn(width: int = 160, height: int = 100) -> Image.Image:
@@ -39,14 +48,16 @@ def coded(picture: Image.Image, kind: str = "JPEG", orientation: int = 1) -> byt
     return target.getvalue()
 
 
-def square(decoder: Decoder, content: bytes) -> NDArray[np.int64]:
+def square(decoder: "Decoder", content: bytes) -> NDArray[np.int64]:
     return decoder.squares([decoder.read(content)])[0].numpy().astype(int)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_stand_upright_and_look_as_the_processors_do(
-    decoder: Decoder, orientation: int
+    decoder: "Decoder", orientation: int
 ) -> None:
+    from server.jpegs import Jpeg
+
     content = coded(drawn(), orientation=orientation)
     assert isinstance(decoder.read(content), Jpeg)
     difference = np.abs(square(decoder, content) - decode(content, CUT.resize, CUT.size))
@@ -55,7 +66,7 @@ def test_pictures_stand_upright_and_look_as_the_processors_do(
 
 
 def test_real_pictures_look_as_the_processors_do(pictures: Path) -> None:
-    decoder = Decoder(Cut(resize=256, size=224), torch.device("cpu"))
+    decoder = decoder_of(Cut(resize=256, size=224))
     for path in sorted(pictures.glob("train/*/*")):
         content = path.read_bytes()
         difference = np.abs(square(decoder, content) - decode(content, 256, 224))
@@ -68,7 +79,7 @@ def test_real_pictures_look_as_the_processors_do(pictures: Path) -> None:
     ("mode", "kind"), [("RGB", "PNG"), ("RGB", "WEBP"), ("RGBA", "PNG"), ("CMYK", "JPEG")]
 )
 def test_what_the_gpu_does_not_take_is_left_to_the_processor(
-    decoder: Decoder, mode: str, kind: str
+    decoder: "Decoder", mode: str, kind: str
 ) -> None:
     content = coded(drawn().convert(mode), kind)
     np.testing.assert_array_equal(
@@ -76,12 +87,12 @@ def test_what_the_gpu_does_not_take_is_left_to_the_processor(
     )
 
 
-def test_grey_becomes_rgb(decoder: Decoder) -> None:
+def test_grey_becomes_rgb(decoder: "Decoder") -> None:
     found = square(decoder, coded(drawn().convert("L")))
     np.testing.assert_array_equal(found[..., 0], found[..., 2])
 
 
-def test_a_batch_mixes_both_ways_in_its_own_order(decoder: Decoder) -> None:
+def test_a_batch_mixes_both_ways_in_its_own_order(decoder: "Decoder") -> None:
     contents = [
         coded(drawn()),
         coded(drawn().rotate(180), "PNG"),
@@ -93,14 +104,16 @@ def test_a_batch_mixes_both_ways_in_its_own_order(decoder: Decoder) -> None:
         np.testing.assert_array_equal(batch[place].numpy(), square(decoder, content))
 
 
-def test_cut_pictures_are_refused_in_the_pool(decoder: Decoder) -> None:
+def test_cut_pictures_are_refused_in_the_pool(decoder: "Decoder") -> None:
     with pytest.raises(Unreadable):
         decoder.read(coded(drawn())[:-40])
 
 
 def test_a_damaged_picture_is_the_clients_fault_and_a_good_one_beside_it_is_not_lost(
-    decoder: Decoder,
+    decoder: "Decoder",
 ) -> None:
+    from server.jpegs import Jpeg
+
     content = bytearray(coded(drawn()))
     start = content.index(b"\xff\xc4")  # a Huffman table, without which nothing is decoded
     content[start + 5 : start + 21] = b"\xff" * 16
@@ -111,7 +124,7 @@ def test_a_damaged_picture_is_the_clients_fault_and_a_good_one_beside_it_is_not_
 
 
 def test_a_gpu_without_a_decoder_is_noticed(
-    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+    decoder: "Decoder", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def absent(*_: object, **__: object) -> None:
         raise RuntimeError("built without nvJPEG")
@@ -123,6 +136,8 @@ def test_a_gpu_without_a_decoder_is_noticed(
 
 
 def test_graphs_are_made_for_few_sizes_that_fit_all() -> None:
+    from server.torch_engine import padded, padded_sizes
+
     assert padded_sizes(8) == [1, 2, 4, 8]
     assert padded_sizes(5) == [1, 2, 4, 8]
     assert [padded(count) for count in range(1, 10)] == [1, 2, 4, 4, 8, 8, 8, 8, 16]

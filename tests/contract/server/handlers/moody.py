@@ -28,6 +28,7 @@ class Moody(DefaultInferenceHandler):  # type: ignore[misc] # the toolkit has no
             case "abort":
                 os.abort()
             case "hang":
+                print("it hangs", flush=True)
                 time.sleep(3600)
         return f"{model}: {data}"
 
