@@ -79,7 +79,7 @@ def boot(folder: Path, **settings: str) -> tuple[int, list[str]]:
         env=env | settings,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=300,
         check=False,
     )
     return done.returncode, calls.read_text().splitlines()

@@ -65,7 +65,7 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
 def restarted(aws: Aws) -> AbstractContextManager[Aws]:
     """The account anew from what it kept, at the same address."""
     aws.process.terminate()
-    aws.process.wait(60)
+    aws.process.wait(120)
     return control(aws.state, "--speed", "60", "--port", aws.address.rpartition(":")[2])
 
 
@@ -146,7 +146,7 @@ def test_a_failure_of_the_account_ends_a_plan_at_once(env: Environment, tmp_path
     call(env["KENNEL_TERRAFORM"], "init", folder=tmp_path, env=env)
     command = [env["KENNEL_TERRAFORM"], "plan", "-no-color"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False
     )
     assert "EmulatorFailure" in done.stderr
     assert "ZeroDivisionError" in done.stderr

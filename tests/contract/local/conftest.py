@@ -51,7 +51,7 @@ Start = Callable[..., Aws]
 
 
 @contextmanager
-def control(state: Path, *arguments: str, seconds: float = 120, patch: str = "") -> Iterator[Aws]:
+def control(state: Path, *arguments: str, seconds: float = 300, patch: str = "") -> Iterator[Aws]:
     """A control process on `state`, ended when the block ends; `patch` runs in it first."""
     state.mkdir(parents=True, exist_ok=True)
     (state / "control.json").unlink(missing_ok=True)  # of one that was killed
@@ -71,7 +71,7 @@ def control(state: Path, *arguments: str, seconds: float = 120, patch: str = "")
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(60)
+            process.wait(120)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

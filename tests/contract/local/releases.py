@@ -83,7 +83,7 @@ class Releases:
         found: dict[str, Any] = self.sagemaker.describe_endpoint(EndpointName=name)
         return found
 
-    def settled(self, name: str, seconds: float = 120) -> dict[str, Any]:
+    def settled(self, name: str, seconds: float = 300) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while (found := self.describe(name))["EndpointStatus"] in MOVING:
             assert time.monotonic() < deadline, found

@@ -284,14 +284,14 @@ def test_after_a_crash_nothing_is_left_over_and_all_is_there_again(
         workers = psutil.Process(first.process.pid).children()
         first.process.kill()
     assert workers
-    _, alive = psutil.wait_procs(workers, timeout=10)
+    _, alive = psutil.wait_procs(workers, timeout=120)
     assert not alive
     with control(state) as second:
         shop.aws = second
         assert shop.url == before
         assert shop.call("GET", "/things/a").status_code == 200
         one = {"FunctionName": shop.function, "Qualifier": "1"}
-        lambda_, deadline = second.client("lambda"), time.monotonic() + 20
+        lambda_, deadline = second.client("lambda"), time.monotonic() + 120
         while lambda_.get_provisioned_concurrency_config(**one)["Status"] != "READY":
             assert time.monotonic() < deadline
             time.sleep(0.1)

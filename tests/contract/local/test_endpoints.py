@@ -326,7 +326,7 @@ def test_an_answer_beyond_the_limit_is_the_models_error(aws: Aws) -> None:
 
 
 def test_what_a_container_writes_is_in_the_endpoints_log_group(aws: Aws) -> None:
-    logs, deadline = aws.client("logs"), time.monotonic() + 30
+    logs, deadline = aws.client("logs"), time.monotonic() + 120
     while time.monotonic() < deadline:
         with suppress(logs.exceptions.ResourceNotFoundException):
             found = logs.filter_log_events(logGroupName="/aws/sagemaker/Endpoints/echo")["events"]

@@ -39,7 +39,7 @@ def up(account: Account, port: int = 0) -> "subprocess.Popen[bytes]":
 
 
 def start(account: Account) -> dict[str, Any]:
-    assert up(account).wait(120) == 0
+    assert up(account).wait(300) == 0
     running = account.running()
     assert running is not None
     return running
@@ -89,7 +89,7 @@ def test_two_accounts_that_start_at_once_do_not_take_the_same_port(
         port = listener.getsockname()[1]
     try:
         starting = [up(each, port) for each in (account, other)]
-        assert [each.wait(120) for each in starting] == [0, 0], other.log.read_text()
+        assert [each.wait(300) for each in starting] == [0, 0], other.log.read_text()
         running = [each.running() for each in (account, other)]
         assert len({each["address"] for each in running if each}) == 2
     finally:

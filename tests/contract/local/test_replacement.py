@@ -83,7 +83,7 @@ class Mortal:
     def delete(self) -> None:
         self._releases.sagemaker.delete_endpoint(EndpointName=self.name)
         with pytest.raises(ClientError, match="Could not find endpoint"):
-            self._releases.settled(self.name, seconds=20)
+            self._releases.settled(self.name)
 
 
 def test_another_instance_takes_over_from_one_that_died(releases: Releases, tmp_path: Path) -> None:

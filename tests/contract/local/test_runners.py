@@ -330,7 +330,7 @@ def test_limits_follow_from_the_name(name: str, cpus: int, gigabytes: int) -> No
 
 def sleeping() -> list[int]:
     """What a test has started and should be gone; it takes a moment after a container's end."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while True:
         found = [p.pid for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == SLEEP]
         if not found or time.monotonic() > deadline:

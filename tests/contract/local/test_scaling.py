@@ -70,10 +70,10 @@ def test_load_adds_instances_up_to_the_limit_and_silence_takes_them_away(
     assert len(policy["Alarms"]) == 2
 
     with load(aws, "busy", b"0.2", callers=4) as seen:
-        wait_for_count(releases, MOST, 90)
+        wait_for_count(releases, MOST, 300)
     assert seen.errors == []
     began = time.monotonic()
-    wait_for_count(releases, 1, 60)
+    wait_for_count(releases, 1, 300)
     assert time.monotonic() - began > 10  # fifteen minutes by a clock that is 60 times as fast
 
     told = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")["ScalingActivities"]

@@ -88,7 +88,7 @@ class Jobs:
     def describe(self, name: str) -> dict[str, Any]:
         return dict(self.sagemaker.describe_training_job(TrainingJobName=name))
 
-    def until(self, name: str, *wanted: str, seconds: float = 60) -> dict[str, Any]:
+    def until(self, name: str, *wanted: str, seconds: float = 300) -> dict[str, Any]:
         """Wait until the (secondary) status is one of these."""
         deadline = time.monotonic() + seconds
         while True:
@@ -152,7 +152,7 @@ def unknown(shape: Any, value: Any, place: str) -> Iterator[str]:
                 yield from unknown(shape.member, each, place)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline

@@ -18,13 +18,13 @@ def build(docker: str, name: str) -> str:
 
 ASK = """
 import sys, time, urllib.error, urllib.request
-path, deadline = sys.argv[1], time.monotonic() + 20
+path, deadline = sys.argv[1], time.monotonic() + 120
 body = sys.stdin.buffer.read() or None
 while True:
     try:
         kind = {"Content-Type": "application/json" if body and body[:1] == b"[" else "image/jpeg"}
         request = urllib.request.Request(f"http://127.0.0.1:8080{path}", body, kind)
-        answer = urllib.request.urlopen(request, timeout=10)
+        answer = urllib.request.urlopen(request, timeout=60)
         break
     except urllib.error.HTTPError as error:
         answer = error

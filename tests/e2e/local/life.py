@@ -152,7 +152,7 @@ def named(model: Path, name: str) -> bytes:
     return packed(model, **{"manifest.json": json.dumps(manifest | {"name": name}).encode()})
 
 
-def wait_for(life: Life, instances: int, seconds: float = 90) -> None:
+def wait_for(life: Life, instances: int, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while life.instances() != instances:
         assert time.monotonic() < deadline, life.endpoint()

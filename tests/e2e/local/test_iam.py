@@ -166,7 +166,7 @@ def serve(aws: Aws, artifact: Path) -> None:
     }
     sagemaker.create_endpoint_config(EndpointConfigName="dogs", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="dogs", EndpointConfigName="dogs")
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while (found := sagemaker.describe_endpoint(EndpointName="dogs"))[
         "EndpointStatus"
     ] != "InService":

@@ -80,7 +80,7 @@ def test_a_job_that_lost_its_spot_instance_ends_with_the_same_weights(
         StoppingCondition={"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 1200},
         CheckpointConfig={"S3Uri": f"s3://{jobs.bucket}/checkpoints"},
     )
-    wait_until(lambda: any(key.endswith(".json") for key in jobs.keys("checkpoints/")), 120)
+    wait_until(lambda: any(key.endswith(".json") for key in jobs.keys("checkpoints/")), 300)
     assert jobs.interrupt(name, grace=0).status_code == 200
     jobs.until(name, "Interrupted")
     job = jobs.finished(name)
@@ -102,7 +102,7 @@ def test_the_trainers_figures_are_the_jobs_metrics(jobs: Pictures, whole: dict[s
 
 def test_a_wrong_hyperparameter_is_the_jobs_failure_reason(jobs: Pictures) -> None:
     name = jobs.begin(QUICK | {"epoch": "3"})
-    job = jobs.until(name, "Failed", seconds=60)
+    job = jobs.until(name, "Failed", seconds=300)
     assert job["FailureReason"].startswith("AlgorithmError: unknown hyperparameter epoch: did you")
 
 
@@ -172,7 +172,7 @@ def test_a_transform_job_classifies_a_prefix_with_bad_pictures_among_good_ones(
     def found() -> dict[str, Any]:
         return dict(jobs.sagemaker.describe_transform_job(TransformJobName=name))
 
-    wait_until(lambda: found()["TransformJobStatus"] != "InProgress", 120)
+    wait_until(lambda: found()["TransformJobStatus"] != "InProgress", 300)
     job = found()
     assert job["TransformJobStatus"] == "Failed"
     assert job["FailureReason"] == "ClientError: See job logs for more information"
@@ -197,7 +197,7 @@ def test_two_containers_train_on_a_share_of_the_pictures_each(
             ResourceConfig={"InstanceCount": 2},
             image=image,
         )
-        jobs.until(name, "Training", seconds=120)
+        jobs.until(name, "Training", seconds=300)
         dealt = [jobs.dealt(name, host) for host in ("algo-1", "algo-2")]
         job = jobs.finished(name)
         log, streams = jobs.logged(name), jobs.streams(name)

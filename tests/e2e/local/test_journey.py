@@ -133,7 +133,7 @@ def test_the_aws_cli_starts_a_training_job_and_waits_for_it(life: Life, tmp_path
     told = json.loads(life.shell(asked, str(tmp_path / "job.json")))
     assert told["TrainingJobArn"].endswith(":training-job/by-the-cli")
     one = {"TrainingJobName": "by-the-cli"}
-    deadline = time.monotonic() + 180  # the CLI itself looks every two minutes only
+    deadline = time.monotonic() + 300  # the CLI itself looks every two minutes only
     while sagemaker.describe_training_job(**one)["TrainingJobStatus"] == "InProgress":
         assert time.monotonic() < deadline
         time.sleep(0.5)
@@ -167,7 +167,7 @@ def good(life: Life) -> dict[str, Any]:
 
 def settled(life: Life) -> dict[str, Any]:
     """The endpoint once it is where it was to be: a way back can outlast the apply."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while (endpoint := life.endpoint())["EndpointStatus"] == "RollingBack":
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -238,7 +238,7 @@ def test_a_restart_brings_everything_back(life: Life) -> None:
     life.kennel("down", "--keep")
     assert json.loads(life.kennel("status", "--json"))["address"] is None
     life.kennel("up", "--bare")
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while life.endpoint()["EndpointStatus"] != "InService":
         assert time.monotonic() < deadline
         time.sleep(0.2)
