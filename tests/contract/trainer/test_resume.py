@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.conftest import run_trainer
-from tests.contract.trainer.conftest import Run, Start
+from tests.contract.trainer.conftest import PATIENCE, Run, Start
 
 MlRoot = Callable[..., Path]
 CHANGES = {"crop": "0.4", "colour": "0.3", "erase": "0.3", "mixup": "0.2", "cutmix": "1.0"}
@@ -136,7 +136,7 @@ def lose_a_worker_then_stop(run: Run) -> None:
     began = time.monotonic()
     run.process.send_signal(signal.SIGTERM)
     assert run.end() == 143, run.text()
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < PATIENCE / 2
     assert "event=stopped step=" in run.text()
     assert not (run.root / "output/failure").exists()
     assert list((run.root / "checkpoints").glob("step-*.json"))

@@ -41,7 +41,7 @@ class Account:
     environment: dict[str, str] = field(default_factory=dict)
 
     def kennel(
-        self, *arguments: str, code: int = 0, seconds: float = 120, **more: str
+        self, *arguments: str, code: int = 0, seconds: float = 300, **more: str
     ) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **more)
         out, err = process.communicate(timeout=seconds)

@@ -3,7 +3,6 @@
 import math
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -14,12 +13,12 @@ from urllib.parse import urlsplit
 class Relay:
     address: str
     left: float = math.inf  # bytes, both ways, until it is cut for good
-    _until: float = 0.0
+    refuses: bool = False
     _open: list[socket.socket] = field(default_factory=list)
 
-    def refuse(self, seconds: float) -> None:
-        """Cut what is connected, and close each new connection for so long."""
-        self._until = time.monotonic() + seconds
+    def refuse(self) -> None:
+        """Cut what is connected, and close each new connection until `refuses` is unset."""
+        self.refuses = True
         for each in self._open:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -27,11 +26,7 @@ class Relay:
     def carry(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
-            self.refuse(math.inf)
-
-    @property
-    def refuses(self) -> bool:
-        return time.monotonic() < self._until
+            self.refuse()
 
 
 @contextmanager

@@ -113,11 +113,12 @@ def test_a_run_is_followed_brought_home_and_costed(account: Account, nodes: Node
     while "hyperparameters.json" not in str(
         nodes.s3.list_objects_v2(Bucket=f"{PREFIX}-models", Prefix=f"fleet/{run}")
     ):
-        time.sleep(0.1)
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.05)
     assert nodes.get(run, "hyperparameters.json") == {"epochs": "3"}
     nodes.say(run, "event=epoch epoch=1 epochs=3 valid_accuracy=0.5 images_per_second=9")
     nodes.finish(run)
-    out, said = process.communicate(timeout=90)
+    out, said = process.communicate(timeout=300)
     assert process.returncode == 0, said
     outcome = json.loads(out)
     assert "epoch   1/3" in said
@@ -136,7 +137,7 @@ def test_no_signal_leaves_a_node(account: Account, nodes: Nodes, number: signal.
     begun(process)
     assert len(nodes.alive()) == 2
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 130, said
     assert nodes.alive() == []
 
@@ -149,7 +150,7 @@ def test_a_failed_run_says_what_its_container_or_its_boot_script_said(
     run = begun(process)
     nodes.put(run, f"output/{place}/failure", b"class 007.pug is empty")
     nodes.ec2.terminate_instances(InstanceIds=nodes.alive())
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert process.returncode == 3
     assert "class 007.pug is empty" in said
 
@@ -304,11 +305,11 @@ def test_what_can_have_been_started_without_an_answer(error: BaseException, most
         def run_instances(self) -> None:
             raise error
 
-    nodes = ending.Nodes("call", 2)
+    nodes, before = ending.Nodes("call", 2), time.monotonic()
     with pytest.raises(type(error)):
         ending.launched(Broken(), {}, nodes)
     assert nodes.most == most
-    assert nodes.listed > time.monotonic() + ending.STARTING - 5
+    assert nodes.listed >= before + ending.STARTING
 
 
 def test_the_ids_of_an_answer_are_kept() -> None:

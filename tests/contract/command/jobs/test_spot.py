@@ -5,8 +5,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from moto.ec2.models import ec2_backends
-from moto.ec2.models.instances import StateReason
 
 from kennel import aws, train
 from kennel.errors import Failed
@@ -51,6 +49,9 @@ class Nodes:
         self.lose_early(run)
 
     def lose_early(self, _: str) -> None:
+        from moto.ec2.models import ec2_backends
+        from moto.ec2.models.instances import StateReason
+
         lost = self.alive()[0]
         self.ec2.terminate_instances(InstanceIds=[lost])
         reason = StateReason("taken back", "Server.SpotInstanceTermination")

@@ -78,10 +78,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             [command, "serve", str(folder / "config.yml")], stdout=log, stderr=log
         )
     with ecr_at(address):
-        wait_for(f"{address}/", process)
+        wait_for(f"{address}/", process, seconds=120)
         yield address
     process.terminate()
-    process.wait(10)
+    process.wait(120)
 
 
 @contextmanager
@@ -115,7 +115,7 @@ class Kennel:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

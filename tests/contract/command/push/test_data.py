@@ -148,7 +148,7 @@ def test_a_push_that_was_interrupted_goes_on_within_the_file(
         numbers.append(int(self._get_param("partNumber")))
         if len(numbers) >= 2:
             reached.set()
-            interrupted.wait(30)
+            interrupted.wait(120)
         return given(self)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -160,10 +160,10 @@ def test_a_push_that_was_interrupted_goes_on_within_the_file(
             stderr=subprocess.PIPE,
             text=True,
         )
-        assert reached.wait(30)
+        assert reached.wait(120)
         os.kill(process.pid, signal.SIGINT)
         interrupted.set()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=120)
         assert process.returncode == 130, said
         assert not listing(bucket).keys(), "half a set must not look like one"
         before = set(numbers)

@@ -201,7 +201,7 @@ def test_a_role_that_the_registry_does_not_know_is_refused(kennel: Kennel, regis
 SLOW_DOCKER = """#!/bin/sh
 case "$1" in
   login) cat > "$DOCKER_CONFIG/config.json" ;;
-  push) touch "$BEGUN"; exec sleep 60 ;;
+  push) touch "$BEGUN"; exec sleep 600 ;;
   image) echo '[{"Id": "sha256:1", "Size": 1}]' ;;
 esac
 """
@@ -229,7 +229,7 @@ def test_the_password_is_gone_whatever_ends_a_push(kennel: Kennel, number: signa
     [password] = temporary.glob("*/config.json")
     assert password.read_text() == PASSWORD
     process.send_signal(number)
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=120)[1]
     assert process.returncode == 130
     assert "interrupted" in said
     assert not list(temporary.iterdir())

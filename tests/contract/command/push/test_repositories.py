@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from kennel.local.aws import repositories
 from tests.contract.command.push.conftest import PASSWORD, Kennel
 from tests.contract.local.conftest import Aws, control
 
@@ -31,6 +30,8 @@ def registry(aws: Aws) -> str:
 def test_an_image_goes_there_is_described_and_comes_back(
     docker: str, aws: Aws, kennel: Kennel, tmp_path: Path
 ) -> None:
+    from kennel.local.aws import repositories
+
     settings = {"AWS_ENDPOINT_URL": aws.address}
     assert kennel("images", "build", "serve").returncode == 0
     run = kennel("images", "push", "serve", "--json", **settings)
