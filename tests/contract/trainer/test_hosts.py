@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import free_port
 from tests.contract.trainer.conftest import PATIENCE, Start
 
+pytestmark = pytest.mark.long
 MlRoot = Callable[..., Path]
 HOSTS = ("127.0.0.1", "127.0.0.2")
 FOR_LONG = {"epochs": "1000", "restarts": "1"}

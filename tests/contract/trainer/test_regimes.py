@@ -5,8 +5,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import run_trainer
 
+pytestmark = pytest.mark.long
 MlRoot = Callable[..., Path]
 
 

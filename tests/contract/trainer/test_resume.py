@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from tests.conftest import run_trainer
 from tests.contract.trainer.conftest import PATIENCE, Run, Start
 
+pytestmark = pytest.mark.long
 MlRoot = Callable[..., Path]
 CHANGES = {"crop": "0.4", "colour": "0.3", "erase": "0.3", "mixup": "0.2", "cutmix": "1.0"}
 EPOCHS = 8

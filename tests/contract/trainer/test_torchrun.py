@@ -7,8 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import free_port
 
+pytestmark = pytest.mark.long
 MlRoot = Callable[..., Path]
 
 

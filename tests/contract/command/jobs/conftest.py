@@ -18,6 +18,7 @@ from tests.contract.local.conftest import ACCOUNT, REGION, Aws, control
 PREFIX = "kennel-test"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/{PREFIX}-training"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+MACHINE_IMAGE = "ami-03cf127a"  # one of the 1291 of moto, which takes seconds to list them
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{PREFIX}"
 
 

@@ -17,7 +17,7 @@ from kennel.outputs import Outputs
 from kennel.runs import fleet
 from kennel.runs import nodes as ending
 from kennel.runs.nodes import TAG
-from tests.contract.command.jobs.conftest import PREFIX, Account, push_image
+from tests.contract.command.jobs.conftest import MACHINE_IMAGE, PREFIX, Account, push_image
 
 OUTPUT = f"s3://{PREFIX}-models/fleet"
 GROUP = f"/kennel/{PREFIX}/fleet"
@@ -71,10 +71,9 @@ class Nodes:
 def nodes(account: Account) -> Iterator[Nodes]:
     """The platform has a fleet of two."""
     found = Nodes(account)
-    image = found.ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     answer = found.ec2.create_launch_template(
         LaunchTemplateName="fleet",
-        LaunchTemplateData={"ImageId": image, "InstanceType": "g5.xlarge"},
+        LaunchTemplateData={"ImageId": MACHINE_IMAGE, "InstanceType": "g5.xlarge"},
     )
     found.logs.create_log_group(logGroupName=GROUP)
     account.outputs["platform"]["fleet"] = {

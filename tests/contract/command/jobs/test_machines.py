@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.conftest import SMALL
-from tests.contract.command.jobs.conftest import PREFIX, Account, push_image, trust
+from tests.contract.command.jobs.conftest import MACHINE_IMAGE, PREFIX, Account, push_image, trust
 from tests.contract.local.conftest import REGION
 from tests.terraform.test_fleet import TEMPLATE, VALUES
 
@@ -35,11 +35,10 @@ def fleet(account: Account, dogs: str) -> Iterator[dict[str, Any]]:
         "run_arguments": "",
     }
     script = re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], TEMPLATE.read_text())
-    machine = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     template = ec2.create_launch_template(
         LaunchTemplateName="machines",
         LaunchTemplateData={
-            "ImageId": machine,
+            "ImageId": MACHINE_IMAGE,
             "InstanceType": "c7i.xlarge",
             "IamInstanceProfile": {"Name": name},
             "UserData": base64.b64encode(script.encode()).decode(),

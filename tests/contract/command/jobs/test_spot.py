@@ -11,7 +11,7 @@ from kennel.errors import Failed
 from kennel.outputs import Outputs
 from kennel.runs import fleet
 from kennel.runs.follow import Watch
-from tests.contract.command.jobs.conftest import PREFIX, platform_outputs
+from tests.contract.command.jobs.conftest import MACHINE_IMAGE, PREFIX, platform_outputs
 from tests.contract.local.conftest import ACCOUNT, REGION
 
 BUCKET = f"{PREFIX}-models"
@@ -73,10 +73,9 @@ def platform(moto: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Outpu
     place = {"LocationConstraint": REGION}
     moto("s3", REGION).create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
     ec2 = moto("ec2", REGION)
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     template = ec2.create_launch_template(
         LaunchTemplateName="fleet",
-        LaunchTemplateData={"ImageId": image, "InstanceType": "g5.xlarge"},
+        LaunchTemplateData={"ImageId": MACHINE_IMAGE, "InstanceType": "g5.xlarge"},
     )["LaunchTemplate"]
     described = {
         "launch_template_id": template["LaunchTemplateId"], "log_group_name": "/fleet",
