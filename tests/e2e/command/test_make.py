@@ -58,15 +58,6 @@ def test_the_environment_of_the_shell_is_that_of_make() -> None:
     assert typed[1:] == ["deploy", "--env", "local"]
 
 
-def test_check_passes_and_leaves_the_tree_clean() -> None:
-    command = ["git", "status", "--porcelain"]
-    before = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    run = make("check")
-    assert run.returncode == 0, run.stdout + run.stderr
-    after = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert after == before
-
-
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
