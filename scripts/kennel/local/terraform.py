@@ -31,7 +31,7 @@ provider "aws" {
 """
 KEPT = (
     "PATH", "HOME", "TMPDIR", "LANG", "NO_COLOR", "GOGC",
-    "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR",
+    "TF_CLI_CONFIG_FILE", "TF_PLUGIN_CACHE_DIR", "TF_REATTACH_PROVIDERS",
 )  # fmt: skip
 LESS_GARBAGE = {"GOGC": "400"}  # as in terraform/stack.py, which says why
 

@@ -17,6 +17,7 @@ import yaml
 from kennel.local.aws.running.instances import limits
 from tests.conftest import ROOT
 from tests.e2e.local.person import Person, clone, section, typed
+from tests.e2e.local.provider import provider
 
 pytestmark = pytest.mark.long
 README = (ROOT / "README.md").read_text()
@@ -52,9 +53,14 @@ def head(person: Person) -> str:
 
 
 @pytest.fixture(scope="module")
-def path(person: Person) -> list[str]:
+def path(person: Person, terraform: str) -> Iterator[list[str]]:
     """What the README's three blocks say when they are typed."""
-    return [person.types(block) for block in (ACCOUNT, PATH, NEXT)]
+    account = person.types(ACCOUNT)
+    address = person.environment["AWS_ENDPOINT_URL"]
+    with provider(terraform, address, person.home / "build") as attached:
+        person.environment |= attached
+        yield [account, *(person.types(block) for block in (PATH, NEXT))]
+        person.environment = {k: v for k, v in person.environment.items() if k not in attached}
 
 
 def serving(person: Person) -> list[int]:

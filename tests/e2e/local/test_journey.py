@@ -4,7 +4,6 @@ One account for the module, with AWS's waits 60 times as fast; the tests tell it
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,10 @@ import pytest
 
 from kennel.errors import UserError
 from kennel.local.job import job_request
-from tests.conftest import listening
+from tests.conftest import free_port, listening
 from tests.contract.local.releases import packed
 from tests.e2e.local.life import Life, Seen, callers, named, predict, wait_for
+from tests.e2e.local.provider import provider
 
 pytestmark = pytest.mark.long
 SCALING = {"max_instances": 2, "concurrent_requests": 1}
@@ -27,17 +27,24 @@ PATIENT = {"latency_ms": 60_000}
 
 @pytest.fixture(scope="module")
 def life(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    os.environ["KENNEL_TERRAFORM"] = terraform
     life = Life(tmp_path_factory.mktemp("home") / "local")
     values = life.home.parent / "values.json"
     values.write_text(json.dumps({"scaling": SCALING, "rollback": PATIENT}))
-    try:
-        options = ("--port", "0", "--speed", "60", "--classes", "2", "--values", str(values))
-        done = life.run("up", *options)
-        life.answer, life.told = json.loads(done.stdout), done.stderr
-        yield life
-    finally:
-        life.kennel("down")
+    port = str(free_port())
+    build = life.home / "tree/build"
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        provider(terraform, f"http://127.0.0.1:{port}", build) as attached,
+    ):
+        for name, value in {"KENNEL_TERRAFORM": terraform, **attached}.items():
+            patch.setenv(name, value)
+        try:
+            options = ("--port", port, "--speed", "60", "--classes", "2", "--values", str(values))
+            done = life.run("up", *options)
+            life.answer, life.told = json.loads(done.stdout), done.stderr
+            yield life
+        finally:
+            life.kennel("down")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, free_port
+from tests.e2e.local.provider import provider
 
 NOTEBOOK = ROOT / "notebooks/train_and_deploy.ipynb"
 
@@ -94,19 +95,22 @@ def stay(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     home = tmp_path_factory.mktemp("stay")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     path = f"{Path(sys.executable).parent}:{kept['PATH']}"
-    account = {"KENNEL_LOCAL_PORT": "0", "KENNEL_LOCAL_SPEED": "60"}
+    port = str(free_port())
+    account = {"KENNEL_LOCAL_PORT": port, "KENNEL_LOCAL_SPEED": "60"}
     tools = {"PATH": path, "KENNEL_TERRAFORM": terraform, "COLUMNS": "200"}
-    found = Stay(home, kept | account | tools)
     (home / "notebook.py").write_text(code_of(NOTEBOOK))
-    try:
-        found.said = run_alone([sys.executable, "notebook.py"], home, found.environment)
-        for line in found.kennel("local", "env").stdout.splitlines():
-            if line.startswith("export "):
-                name, _, value = line.removeprefix("export ").partition("=")
-                found.environment[name] = shlex.split(value)[0]
-        yield found
-    finally:
-        found.kennel("local", "down")
+    build = home / ".kennel/local/tree/build"
+    with provider(terraform, f"http://127.0.0.1:{port}", build) as attached:
+        found = Stay(home, kept | account | tools | attached)
+        try:
+            found.said = run_alone([sys.executable, "notebook.py"], home, found.environment)
+            for line in found.kennel("local", "env").stdout.splitlines():
+                if line.startswith("export "):
+                    name, _, value = line.removeprefix("export ").partition("=")
+                    found.environment[name] = shlex.split(value)[0]
+            yield found
+        finally:
+            found.kennel("local", "down")
 
 
 @pytest.mark.long

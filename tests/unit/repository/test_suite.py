@@ -59,7 +59,7 @@ Suite = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def suite(tmp_path: Path) -> Suite:
     """Runs the suite on a tree of its own."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers =\n    long: later\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload\nmarkers =\n    long: later\n")
     (tmp_path / "durations.json").write_text('{"tests/unit/test_gone.py": [1.0, 0.0]}\n')
 
     def run(*arguments: str, files: dict[str, str] = FILES) -> subprocess.CompletedProcess[str]:
