@@ -233,4 +233,7 @@ def test_every_instance_type_of_the_api_is_taken(releases: Releases) -> None:
             {"VariantName": f"variant-{number}", "InstanceType": name}
             for number, name in enumerate(types[start : start + 10])
         ]
-        releases.config(*variants, data=data)
+        name = releases.config(*variants, data=data)
+        found = releases.sagemaker.describe_endpoint_config(EndpointConfigName=name)
+        kept = [each["InstanceType"] for each in found["ProductionVariants"]]
+        assert kept == types[start : start + 10]

@@ -25,8 +25,11 @@ def test_a_full_house_refuses_before_and_after_the_body_and_has_room_again() -> 
 def test_clients_that_have_not_sent_their_bodies_take_nobodys_place() -> None:
     house = House(most_requests=1, most_bytes=100)
     with house.enter(90), house.enter(90), house.enter(90) as place:
+        assert (house.requests, house.bytes) == (0, 0)
         place.grow(90)
         place.settle()
+        assert (house.requests, house.bytes) == (1, 90)
+    assert (house.requests, house.bytes) == (0, 0)
 
 
 def test_a_body_that_would_be_too_much_is_refused_by_its_head_and_as_it_grows() -> None:

@@ -17,7 +17,9 @@ def sagemaker(tmp_path: Path, content: object) -> Path:
 
 
 def test_without_either_a_run_is_alone(tmp_path: Path) -> None:
-    assert places.find(tmp_path / "none.json", {}).alone
+    place = places.find(tmp_path / "none.json", {})
+    assert place.alone
+    assert (place.hosts, place.index) == (("localhost",), 0)
 
 
 def test_sagemakers_hosts_are_in_the_order_of_their_names(tmp_path: Path) -> None:

@@ -27,8 +27,10 @@ class Endpoint:
 
     def __init__(self, *states: str, release: int = 1) -> None:
         self.states, self.release = list(states), release
+        self.looks = 0
 
     def describe_endpoint(self, **_: str) -> dict[str, Any]:
+        self.looks += 1
         if not self.states:
             error = {"Code": "ValidationException", "Message": 'Could not find endpoint "arn".'}
             raise ClientError({"Error": error}, "DescribeEndpoint")
@@ -154,8 +156,10 @@ def test_the_wait_has_an_end_that_says_what_to_do(monkeypatch: pytest.MonkeyPatc
 def test_what_does_not_move_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, states: list[str]
 ) -> None:
-    Endpoint(*states).use(monkeypatch)
+    endpoint = Endpoint(*states)
+    endpoint.use(monkeypatch)
     stack.settle(PLATFORM, sleep=lambda _: pytest.fail("it waits"))
+    assert endpoint.looks == 1
 
 
 def test_the_release_before_is_applied_only_when_the_endpoint_is_in_service(
