@@ -46,7 +46,7 @@ def test_the_log_has_lines_that_a_metric_definition_matches(trained: Path) -> No
 def test_a_wrong_setting_fails_the_job_with_its_reason_before_data_is_touched(
     ml_root: MlRoot, settings: dict[str, str], message: str
 ) -> None:
-    root = ml_root(**settings)
+    root = ml_root(restarts="0", **settings)
     (root / "input/data/training").unlink()  # which would be the next reason
     run = run_trainer(root, "train")
     assert run.returncode == 1
@@ -57,7 +57,7 @@ def test_a_wrong_setting_fails_the_job_with_its_reason_before_data_is_touched(
 def test_a_corrupt_picture_fails_a_streamed_job_by_name_before_its_first_step(
     ml_root: MlRoot, tmp_path: Path
 ) -> None:
-    root = ml_root(memory="0", processes="1")
+    root = ml_root(memory="0", processes="1", restarts="0")
     data = root / "input/data/training"
     copy = tmp_path / "set"
     subprocess.run(["cp", "-rL", data, copy], check=True)
@@ -83,7 +83,7 @@ class Full:
 
 @pytest.fixture(scope="module")
 def full(ml_root: MlRoot) -> Full:
-    root = ml_root(epochs="1")
+    root = ml_root(epochs="1", restarts="0")
     (root / "model").mkdir()
     small = (
         f"mount -t tmpfs -o size=500k none {root}/model && exec {sys.executable} -m trainer train"

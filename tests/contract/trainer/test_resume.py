@@ -195,7 +195,7 @@ def test_a_streamed_picture_that_is_gone_in_the_end_is_named(
     saving: Callable[..., Path], start: Start
 ) -> None:
     """By one process, when it needs the digests of what it has not seen; all end by that name."""
-    root = saving(memory="0", epochs="1", save_steps="0")
+    root = saving(memory="0", epochs="1", save_steps="0", restarts="0")
     run = start(root, f"from trainer import launch; launch.COMMAND = ('-uc', {LOST!r})")
     assert run.end() == 1, run.text()
     reason = (root / "output/failure").read_text()
@@ -228,7 +228,8 @@ def again(ended: Path, folder: Path, **settings: str) -> Path:
 def test_a_checkpoint_of_another_architecture_is_refused_by_name_before_pictures_are_decoded(
     uninterrupted: Path, tmp_path: Path
 ) -> None:
-    root = again(uninterrupted, tmp_path, architecture="shufflenet_v2_x0_5", processes="1")
+    other = {"architecture": "shufflenet_v2_x0_5", "processes": "1", "restarts": "0"}
+    root = again(uninterrupted, tmp_path, **other)
     run = run_trainer(root, "train")
     assert run.returncode == 1
     assert "event=decoded" not in run.stdout

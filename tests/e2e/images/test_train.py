@@ -76,7 +76,8 @@ def test_no_process_of_a_training_compiles_what_it_imports(docker: str, train_im
     command = [docker, "run", "--rm", "--network=none", "--entrypoint=python", train_image]
     code = "import nncf, trainer.__main__, trainer.worker"
     run = subprocess.run([*command, "-v", "-c", code], capture_output=True, text=True, check=True)
-    read = re.findall(r"^# code object from '(.*)'$", run.stderr, re.M)
+    # A line may have another thread's line in it before it ends.
+    read = re.findall(r"# code object from '([^']*)'", run.stderr)
     assert len(read) > 1000
     assert [name for name in read if not name.endswith(".pyc")] == []
 
