@@ -37,6 +37,7 @@ PROCESSES = 2
 SLOWEST = 25
 USES_DOCKER = re.compile(r"\bdocker: str\b")
 USES_PLANS = re.compile(r"\b(plans|plan_files|roots): ")  # tests/terraform/conftest.py makes them
+INTERRUPTED = 2  # pytest's exit code after Ctrl-C
 UNKNOWN = 10.0  # seconds that a file without a record is expected to take
 
 Message = dict[str, Any]
@@ -88,6 +89,11 @@ class Queue:
         self._changed = threading.Condition()
         self._docker_is_busy = False
         self.waited = 0.0  # seconds that processes waited for the Docker engine
+
+    def clear(self) -> None:
+        with self._changed:
+            self._waiting.clear()
+            self._changed.notify_all()
 
     def take(self) -> Iterator[str]:
         """Yield files until there are none left."""
@@ -148,13 +154,14 @@ class Results:
 def run_process(queue: Queue, results: Results, arguments: Sequence[str]) -> None:
     """Run one pytest process; where it ends too early, another one for what is left."""
     files = queue.take()
-    is_left = True
-    while is_left:
-        is_left = serve(files, results, arguments)
+    while code := serve(files, results, arguments):
+        if code == INTERRUPTED:
+            queue.clear()
+            return
 
 
-def serve(files: Iterator[str], results: Results, arguments: Sequence[str]) -> bool:
-    """Give files to one process until none is left. Return whether it ended before that."""
+def serve(files: Iterator[str], results: Results, arguments: Sequence[str]) -> int:
+    """Give files to one process until none is left. Return an error code if it ended before."""
     ours, theirs = socket.socketpair()
     command = [
         sys.executable,
@@ -190,7 +197,7 @@ def serve(files: Iterator[str], results: Results, arguments: Sequence[str]) -> b
             output.seek(0)
             with results.out:
                 results.fail(file or "pytest", f"exit code {code}\n{output.read()[-5000:]}")
-    return bool(file)
+    return (code or 1) if file else 0
 
 
 def report(results: Results, queue: Queue, seconds: float) -> None:
@@ -252,6 +259,7 @@ def main() -> int:
         for each in processes:
             each.join()
     except KeyboardInterrupt:  # the terminal's Ctrl-C has reached the processes too
+        queue.clear()
         for each in processes:
             each.join()
         return 130
