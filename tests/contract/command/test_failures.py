@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader, create_loader
 
 from kennel import __main__, aws
 from tests.contract.command.jobs.conftest import PREFIX, REGISTRY, platform_outputs
@@ -129,6 +130,12 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def loader() -> Loader:
+    """Of botocore's descriptions of services: read once for all tests, as that takes its time."""
+    return create_loader()
+
+
+@pytest.fixture(scope="module")
 def folder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where somebody sits who has a set, a picture, ranges to search, and the outputs."""
     home = tmp_path_factory.mktemp("home")
@@ -144,6 +151,7 @@ def folder(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kennel(
     address: str,
     folder: Path,
+    loader: Loader,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Kennel]:
@@ -164,6 +172,7 @@ def kennel(
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("botocore.session.create_loader", lambda _: loader)
     monkeypatch.setattr("botocore.endpoint.time", Hurried())
     monkeypatch.setattr("kennel.network.PATIENCE", 0.0)
 

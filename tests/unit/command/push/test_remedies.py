@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader, create_loader
 
 from kennel import aws
 from kennel.errors import UserError
@@ -26,9 +27,16 @@ IDENTITY = """<GetCallerIdentityResponse><GetCallerIdentityResult>
 </GetCallerIdentityResult></GetCallerIdentityResponse>"""
 
 
+@pytest.fixture(scope="module")
+def loader() -> Loader:
+    """Of botocore's descriptions of services: read once for all tests, as that takes its time."""
+    return create_loader()
+
+
 @pytest.fixture
-def answer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
+def answer(loader: Loader, monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     state = Aws()
+    monkeypatch.setattr("botocore.session.create_loader", lambda _: loader)
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
