@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.loaders import Loader, create_loader
 
 from kennel import aws, doctor, quotas
 from kennel.errors import UserError
@@ -14,9 +15,16 @@ from kennel.runs import fleet
 REGION = "eu-west-1"
 
 
+@pytest.fixture(scope="module")
+def loader() -> Loader:
+    """Of botocore's descriptions of services: read once for all tests, as that takes its time."""
+    return create_loader()
+
+
 @pytest.fixture
-def account(moto: Callable[..., Any]) -> None:
+def account(moto: Callable[..., Any], loader: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
     assert moto
+    monkeypatch.setattr("botocore.session.create_loader", lambda _: loader)
     quotas.vcpus.cache_clear()
 
 
