@@ -290,7 +290,8 @@ def test_looking_at_a_job_by_the_runbook(operator: Person) -> None:
 def test_searching_by_the_runbook(operator: Person) -> None:
     [ranges] = re.findall(r"^```yaml\n(.*?)^```", RUNBOOK, re.M | re.S)
     (operator.home / "ranges.yaml").write_text(ranges)
-    (operator.home / "few.yaml").write_text("jobs: 1\nranges: {rate: [0.1]}\nfixed: {epochs: 1}\n")
+    small = "{architecture: shufflenet_v2_x0_5, epochs: 1, size: 64}"
+    (operator.home / "few.yaml").write_text(f"jobs: 1\nranges: {{rate: [0.1]}}\nfixed: {small}\n")
     name = operator.types("kennel tune few.yaml dogs --detach 2>/dev/null").strip()
     on_sagemaker, here, attach, stop = lines("Search for hyperparameters", NAME=name)
     plan = yaml.safe_load(ranges)
