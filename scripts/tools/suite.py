@@ -33,7 +33,7 @@ from changed import changed_tests
 ROOT = Path(__file__).resolve().parents[2]
 DURATIONS = ROOT / "tests/durations.json"
 KINDS = ("unit", "contract", "security", "terraform", "e2e")
-PROCESSES = 2
+PROCESSES = min(6, (os.cpu_count() or 1) + 1)  # one more than can compute: tests wait, too
 SLOWEST = 25
 USES_DOCKER = re.compile(r"\bdocker: str\b")
 USES_PLANS = re.compile(r"\b(plans|plan_files|roots): ")  # tests/terraform/conftest.py makes them
