@@ -221,7 +221,7 @@ def listening(pid: int) -> set[str]:
     return found
 
 
-def wait_for(url: str, process: subprocess.Popen[str], seconds: float = 30) -> None:
+def wait_for(url: str, process: subprocess.Popen[str], seconds: float = 120) -> None:
     """Until `url` answers; a process that ends before is an error."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
