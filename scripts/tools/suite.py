@@ -7,8 +7,8 @@
 
 Each process asks for a file when it has none (suite_worker.py is its half), so that the first
 result comes before the last file is read. The longest files are first, by tests/durations.json.
-Files that use the Docker engine never run side by side; files that share an expensive fixture go to
-one process.
+Files that use the Docker engine never run side by side, but for the longest, whose images have
+names of their own; files that share an expensive fixture go to one process.
 """
 
 import json
@@ -36,6 +36,7 @@ KINDS = ("unit", "contract", "security", "terraform", "e2e")
 PROCESSES = min(6, (os.cpu_count() or 1) + 1)  # one more than can compute: tests wait, too
 SLOWEST = 25
 USES_DOCKER = re.compile(r"\bdocker: str\b")
+HAS_ITS_OWN_IMAGES = "tests/e2e/local/test_documents.py"  # and would keep all others waiting
 USES_PLANS = re.compile(r"\b(plans|plan_files|roots): ")  # tests/terraform/conftest.py makes them
 INTERRUPTED = 2  # pytest's exit code after Ctrl-C
 UNKNOWN = 10.0  # seconds that a file without a record is expected to take
@@ -74,11 +75,17 @@ def groups(files: Sequence[str], *, is_long: bool) -> list[Group]:
         Group(
             each,
             sum(known[file][is_long] if file in known else UNKNOWN for file in each),
-            any(USES_DOCKER.search((ROOT / file).read_text()) for file in each),
+            any(uses_docker(file) for file in each),
         )
         for each in members.values()
     ]
     return sorted(made, key=lambda group: -group.seconds)
+
+
+def uses_docker(file: str) -> bool:
+    """Whether a file must have the Docker engine for itself."""
+    text = (ROOT / file).read_text()
+    return file != HAS_ITS_OWN_IMAGES and bool(USES_DOCKER.search(text))
 
 
 class Queue:
