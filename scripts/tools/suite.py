@@ -6,7 +6,7 @@
     python scripts/tools/suite.py --record     also write tests/durations.json
 
 Each process asks for a file when it has none (suite_worker.py is its half), so that the first
-result comes before the last file is read. The longest files are first, by tests/durations.json.
+result comes before the last file is read. The longest files follow a short one, by tests/durations.json.
 Files that use the Docker engine never run side by side, but for the longest, whose images have
 names of their own; files that share an expensive fixture go to one process.
 """
@@ -65,7 +65,7 @@ class Group:
 
 
 def groups(files: Sequence[str], *, is_long: bool) -> list[Group]:
-    """Return the groups, the longest first."""
+    """Return the groups, the longest first; before them a short one, for a result in seconds."""
     members: dict[str, list[str]] = defaultdict(list)
     for file in files:
         text = (ROOT / file).read_text()
@@ -79,7 +79,9 @@ def groups(files: Sequence[str], *, is_long: bool) -> list[Group]:
         )
         for each in members.values()
     ]
-    return sorted(made, key=lambda group: -group.seconds)
+    made.sort(key=lambda group: -group.seconds)
+    short = [number for number, group in enumerate(made) if group.seconds > 0]
+    return [made.pop(short[-1]), *made] if short else made
 
 
 def uses_docker(file: str) -> bool:
