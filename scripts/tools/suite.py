@@ -6,7 +6,8 @@
     python scripts/tools/suite.py --record     also write tests/durations.json
 
 Each process asks for a file when it has none (suite_worker.py is its half), so that the first
-result comes before the last file is read. The longest files follow a short one, by tests/durations.json.
+result comes before the last file is read. After a short one come the longest, by
+tests/durations.json.
 Files that use the Docker engine never run side by side, but for the longest, whose images have
 names of their own; files that share an expensive fixture go to one process.
 """
@@ -35,6 +36,7 @@ DURATIONS = ROOT / "tests/durations.json"
 KINDS = ("unit", "contract", "security", "terraform", "e2e")
 PROCESSES = min(6, (os.cpu_count() or 1) + 1)  # one more than can compute: tests wait, too
 SLOWEST = 25
+FIRST = "tests/unit/function/test_settings.py"  # imports nothing that takes seconds
 USES_DOCKER = re.compile(r"\bdocker: str\b")
 HAS_ITS_OWN_IMAGES = "tests/e2e/local/test_documents.py"  # and would keep all others waiting
 USES_PLANS = re.compile(r"\b(plans|plan_files|roots): ")  # tests/terraform/conftest.py makes them
@@ -65,7 +67,7 @@ class Group:
 
 
 def groups(files: Sequence[str], *, is_long: bool) -> list[Group]:
-    """Return the groups, the longest first; before them a short one, for a result in seconds."""
+    """Return the groups, the longest first, but for the one that gives a result in seconds."""
     members: dict[str, list[str]] = defaultdict(list)
     for file in files:
         text = (ROOT / file).read_text()
@@ -79,9 +81,7 @@ def groups(files: Sequence[str], *, is_long: bool) -> list[Group]:
         )
         for each in members.values()
     ]
-    made.sort(key=lambda group: -group.seconds)
-    short = [number for number, group in enumerate(made) if group.seconds > 0]
-    return [made.pop(short[-1]), *made] if short else made
+    return sorted(made, key=lambda group: (FIRST not in group.files, -group.seconds))
 
 
 def uses_docker(file: str) -> bool:
