@@ -272,6 +272,9 @@ def main() -> int:
         for each in processes:
             each.join()
         return 130
+    for file in files:
+        if file not in results.files and file not in results.failures:
+            results.fail(file, "no process has run it")
     report(results, queue, time.monotonic() - began)
     if options.record:
         record(results, is_long=options.long)

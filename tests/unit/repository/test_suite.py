@@ -51,6 +51,7 @@ from pathlib import Path
 import suite
 suite.ROOT = Path.cwd()
 suite.DURATIONS = suite.ROOT / "durations.json"
+# CHANGE
 sys.exit(suite.main())
 """
 Suite = Callable[..., subprocess.CompletedProcess[str]]
@@ -64,7 +65,9 @@ def suite(tmp_path: Path) -> Suite:
     )
     (tmp_path / "durations.json").write_text('{"tests/unit/test_gone.py": [1.0, 0.0]}\n')
 
-    def run(*arguments: str, files: dict[str, str] = FILES) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: str, files: dict[str, str] = FILES, change: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
             path = tmp_path / "tests" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +76,7 @@ def suite(tmp_path: Path) -> Suite:
             [
                 sys.executable,
                 "-c",
-                f"import sys; sys.path.insert(0, {TOOLS!r})\n{START}",
+                f"import sys; sys.path.insert(0, {TOOLS!r})\n{START.replace('# CHANGE', change)}",
                 *arguments,
             ],
             cwd=tmp_path,
@@ -110,6 +113,14 @@ def test_the_two_halves_together_leave_nothing_out(suite: Suite) -> None:
     assert (short.returncode, long.returncode) == (0, 0)
     assert short.stdout.splitlines()[-1] == "1 passed, 0 failed, 1 skipped"
     assert long.stdout.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
+
+
+def test_a_file_that_no_process_has_run_is_a_failure(suite: Suite) -> None:
+    run = suite(
+        files={"unit/test_good.py": FILES["unit/test_good.py"]}, change="suite.serve = lambda *_: 0"
+    )
+    assert run.returncode == 1
+    assert "FAILED tests/unit/test_good.py\nno process has run it" in run.stdout
 
 
 def test_a_record_has_the_files_of_today(suite: Suite, tmp_path: Path) -> None:
