@@ -1,5 +1,6 @@
 """The entry point of the training image: `train`, as SageMaker calls it, `package`, `settings`."""
 
+import gc
 import json
 import os
 import signal
@@ -8,7 +9,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from trainer import failure, package, paths, places, worker
+from trainer import cpu, failure, package, paths, places, worker
 from trainer.config import Config
 from trainer.errors import TrainingError
 
@@ -24,7 +25,11 @@ def train() -> None:
     config = Config.read(paths.HYPERPARAMETERS)
     place = places.find(paths.RESOURCES, os.environ)
     config.check_step(len(place.hosts) * max(1, config.processes))  # or more, with more than a GPU
+    cpu.prepare()
+    gc.disable()  # while modules are loaded, which nobody drops: it looks through all of them again
     from trainer import launch  # noqa: PLC0415 - an error above need not wait for it
+
+    gc.enable()
 
     if not launch.run_workers(config, place):
         print(f"event=end cause=SIGTERM checkpoints={paths.CHECKPOINTS}", flush=True)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from trainer import paths
 from trainer.errors import TrainingError
 
 SHOWN = 1024  # characters of the file that SageMaker shows as the job's failure reason
+PAUSE = 1.0  # seconds; a process that was killed is the first that the launcher finds gone
 RUN = "KENNEL_RUN"  # the folder in which the processes of a machine leave word for their launcher
 
 
@@ -52,6 +54,8 @@ def worker(action: Callable[[], None]) -> int:
         if RUN not in os.environ:
             raise
         leave_word(f"reason-{attempt()}", f"{type(error).__name__}: {error}")
+        if os.environ.get("WORLD_SIZE", "1") != "1":
+            time.sleep(PAUSE)
         return 1
     return 0
 

@@ -1,10 +1,14 @@
 """The processes of one machine: torch's own elastic agent, which starts them and starts them
-again. The processes of a single machine meet on loopback, those of several at the first host."""
+again. The processes of a single machine meet on loopback, those of several at the first host.
 
+This process imports all that a worker does, so that a worker, which is a fork of it, begins at
+once: to import torch and torchvision takes 6 s of a processor.
+"""
+
+import logging
 import os
 import signal
 import socket
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,15 +26,15 @@ from torch.distributed.elastic.rendezvous import (
 from torch.distributed.elastic.rendezvous.static_tcp_rendezvous import StaticTCPRendezvous
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from trainer import failure, hosts, world
+from trainer import failure, hosts, train, worker, world  # noqa: F401 - train is for the forks
 from trainer.config import Config
 from trainer.errors import TrainingError
 from trainer.places import Place, wait_for_names
 
 BACKEND = "kennel-loopback"
-COMMAND = ("-u", "-m", "trainer.worker")
 GRACE = 55  # seconds from SIGTERM to SIGKILL, for the checkpoint; SageMaker gives 120
 MEETING = 900  # seconds that hosts wait for each other
+AGENT = logging.getLogger("torch.distributed.elastic.multiprocessing.api")
 
 
 class LoopbackRendezvous(StaticTCPRendezvous):
@@ -66,8 +70,14 @@ def loopback_interface() -> str:
     return next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
 
 
+def without_traceback(record: logging.LogRecord) -> bool:
+    """Of torch's own code, where it notices that a worker has ended; the worker's is above it."""
+    record.exc_info = None
+    return True
+
+
 def run_workers(config: Config, place: Place) -> bool:
-    """Run `trainer.worker` in as many processes as there are to be, and wait until they end.
+    """Run `worker.start` in as many processes as there are to be, and wait until they end.
 
     False: SIGTERM, here or on another host, has ended it before its time.
     """
@@ -76,12 +86,11 @@ def run_workers(config: Config, place: Place) -> bool:
     if interface:
         os.environ["GLOO_SOCKET_IFNAME"] = os.environ["NCCL_SOCKET_IFNAME"] = interface
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # By default threads spin for 14 ms while they wait: beside other work it is a tenth as fast.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    AGENT.addFilter(without_traceback)
     with tempfile.TemporaryDirectory(prefix="kennel-run-") as folder:
         os.environ[failure.RUN] = folder
         try:
-            elastic_launch(agent_of(config, place, processes), sys.executable)(*COMMAND)
+            elastic_launch(agent_of(config, place, processes), worker.start)()
         except ChildFailedError as error:
             why = hosts.lost(place, reason(error, processes, Path(folder)))
             tried = f" (started again {config.restarts} times)" if config.restarts else ""
@@ -104,6 +113,7 @@ def agent_of(config: Config, place: Place, processes: int) -> LaunchConfig:
         "max_restarts": config.restarts,
         "monitor_interval": 0.2,
         "shutdown_timeout": GRACE,
+        "start_method": start_method(),
     }
     if place.alone:
         rendezvous_handler_registry.register(BACKEND, meet)
@@ -122,6 +132,11 @@ def agent_of(config: Config, place: Place, processes: int) -> LaunchConfig:
         rdzv_configs=meeting,
         local_addr=place.hosts[place.index],
     )
+
+
+def start_method() -> str:
+    """CUDA may be loaded before a fork, but not be used; no test has a GPU to hold us to that."""
+    return "spawn" if torch.cuda.device_count() else "fork"
 
 
 def reason(error: ChildFailedError, processes: int, folder: Path) -> str:

@@ -1,5 +1,7 @@
-"""The command of each process of a run: `trainer.train`, and how it ends."""
+"""Each process of a run: `trainer.train`, and how it ends."""
 
+import os
+import signal
 import sys
 
 from trainer import cpu, failure, paths
@@ -7,12 +9,22 @@ from trainer.config import Config
 
 
 def run() -> None:
-    cpu.avoid_broken_amx()
+    cpu.prepare()
     # Not before the check for a failure that would only come again: torch takes seconds to import.
+    import torch  # noqa: PLC0415
+
     from trainer import train  # noqa: PLC0415
 
+    # A fork has the launcher's torch, which was loaded before the variable was set.
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(int(threads))
     train.run(Config.read(paths.HYPERPARAMETERS))
 
 
-if __name__ == "__main__":
-    sys.exit(failure.worker(run))
+def start() -> None:
+    """What the launcher starts; the signals that it handles are not for a fork of it to handle."""
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_DFL)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # a stream it is
+    if code := failure.worker(run):
+        sys.exit(code)

@@ -44,8 +44,8 @@ class Run:
         return self.process.wait(PATIENCE)
 
     def workers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [each for each in children if "trainer.worker" in each.cmdline()]
+        """Forks of the launcher, in the order of their ranks."""
+        return psutil.Process(self.process.pid).children()
 
     def kill(self) -> None:
         """The whole machine at once, as when its power goes."""

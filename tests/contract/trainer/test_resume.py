@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -29,7 +30,7 @@ SAVING = CHANGES | {
 STEPS = 4  # of an epoch
 
 
-def result(root: Path) -> dict[str, object]:
+def result(root: Path) -> dict[str, Any]:
     """What the weights, graphs and pictures come to, once the files have been held to it."""
     manifest = json.loads((root / "model/manifest.json").read_text())
     for name, digest in manifest["files"].items():
@@ -77,8 +78,8 @@ def change(root: Path, **settings: str) -> None:
 
 
 IN_VALIDATION = """
-import os, signal, sys
-from trainer import failure, train, views, worker
+import os, signal
+from trainer import train, views
 
 views.CHUNK = {chunk}
 given = train.validate
@@ -89,14 +90,12 @@ def validate(job, state, vote):
     return given(job, state, vote)
 
 train.validate = validate
-sys.exit(failure.worker(worker.run))
 """
 
 
 def sigterm_in_validation(epoch: int, chunk: int) -> str:
     """To one process only, as it begins to validate after that many epochs, in chunks of a size."""
-    command = IN_VALIDATION.format(epoch=epoch, chunk=chunk)
-    return f"from trainer import launch; launch.COMMAND = ('-uc', {command!r})"
+    return IN_VALIDATION.format(epoch=epoch, chunk=chunk)
 
 
 def test_a_run_disturbed_in_every_way_ends_with_the_bits_of_one_that_was_not(
@@ -172,9 +171,9 @@ def lose_power(run: Run) -> None:
 
 
 LOST = """
-import os, sys
+import os
 from pathlib import Path
-from trainer import data, failure, train, worker
+from trainer import data, train
 
 given = train.train
 
@@ -187,7 +186,6 @@ def lose(job, *rest):
     return stopped
 
 train.train = lose
-sys.exit(failure.worker(worker.run))
 """
 
 
@@ -196,26 +194,53 @@ def test_a_streamed_picture_that_is_gone_in_the_end_is_named(
 ) -> None:
     """By one process, when it needs the digests of what it has not seen; all end by that name."""
     root = saving(memory="0", epochs="1", save_steps="0", restarts="0")
-    run = start(root, f"from trainer import launch; launch.COMMAND = ('-uc', {LOST!r})")
+    run = start(root, LOST)
     assert run.end() == 1, run.text()
     reason = (root / "output/failure").read_text()
     assert reason == "/gone.png cannot be read: No such file or directory"
 
 
 @pytest.mark.parametrize(
-    ("end", "reason"),
+    ("end", "processes", "reason"),
     [
-        ("os.kill(os.getpid(), 9)", "process 0 of 1 ended with SIGKILL (started again 2 times)"),
-        ("sys.exit(failure.worker(lambda: 1 / 0))", "ZeroDivisionError: division by zero (started"),
+        ("os.kill(os.getpid(), 9)", 1, "process 0 of 1 ended with SIGKILL (started again 2 times)"),
+        ("1 / 0", 1, "ZeroDivisionError: division by zero (started again 2 times)"),
+        (
+            "os.kill(os.getpid(), 9) if world.rank == 1 else world.sum(1)",
+            2,
+            "process 1 of 2 ended with SIGKILL (started again 2 times)",
+        ),
     ],
 )
-def test_restarts_end_with_a_reason(ml_root: MlRoot, start: Start, end: str, reason: str) -> None:
-    child = f"import os, sys; from trainer import failure; print('begun'); {end}"
-    root = ml_root(processes="1", restarts="2")
-    run = start(root, f"from trainer import launch; launch.COMMAND = ('-uc', {child!r})")
+def test_restarts_end_with_a_reason(
+    ml_root: MlRoot, start: Start, end: str, processes: int, reason: str
+) -> None:
+    """Of several processes, that of the first to go: the others only lose their connections."""
+    child = f"""
+import os
+from trainer import train
+
+def prepare(config, world):
+    print("begun", flush=True)
+    {end}
+
+train.prepare = prepare
+"""
+    root = ml_root(processes=str(processes), restarts="2")
+    run = start(root, child)
     assert run.end() == 1
-    assert run.text().count("begun") == 3
+    assert run.text().count("begun") == 3 * processes
     assert (root / "output/failure").read_text().startswith(reason)
+
+
+def test_processes_of_their_own_as_where_there_are_gpus_end_with_the_bits_of_forks(
+    ml_root: MlRoot, start: Start, trained: Path
+) -> None:
+    root = ml_root()
+    run = start(root, "from trainer import launch; launch.start_method = lambda: 'spawn'")
+    assert run.end() == 0, run.text()
+    mine, theirs = result(root)["files"], result(trained)["files"]
+    assert mine == {name: digest for name, digest in theirs.items() if "int8" not in name}
 
 
 def again(ended: Path, folder: Path, **settings: str) -> Path:

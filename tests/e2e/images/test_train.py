@@ -74,7 +74,7 @@ def test_the_training_image_holds_no_build_tools(docker: str, train_image: str) 
 def test_no_process_of_a_training_compiles_what_it_imports(docker: str, train_image: str) -> None:
     """It would take each of them 9 s: the image holds the bytecode."""
     command = [docker, "run", "--rm", "--network=none", "--entrypoint=python", train_image]
-    code = "import nncf, trainer.__main__, trainer.worker"
+    code = "import nncf, trainer.__main__, trainer.launch"
     run = subprocess.run([*command, "-v", "-c", code], capture_output=True, text=True, check=True)
     # A line may have another thread's line in it before it ends.
     read = re.findall(r"# code object from '([^']*)'", run.stderr)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from trainer import paths
 from trainer.config import Config
 from trainer.errors import TrainingError
 from trainer.places import Place
@@ -43,15 +44,21 @@ def test_processes_share_the_processors_and_their_threads_wait_without_spinning_
     """Threads that spin made training beside other work ten times as slow."""
     from trainer import launch
 
-    told = tmp_path / "told"
-    names = "'OMP_NUM_THREADS', 'GOMP_SPINCOUNT'"
-    command = f"import os; print(*map(os.getenv, ({names})), file=open({str(told)!r}, 'a'))"
-    monkeypatch.setattr(launch, "COMMAND", ("-c", command))
+    seen = tmp_path / "seen"
+
+    def run(_: Config) -> None:
+        import torch
+
+        with seen.open("a") as file:
+            file.write(f"{torch.get_num_threads()} {os.environ['GOMP_SPINCOUNT']}\n")
+
+    monkeypatch.setattr("trainer.train.run", run)
+    monkeypatch.setattr(paths, "HYPERPARAMETERS", tmp_path / "none.json")
     given = {name: value for name, value in os.environ.items() if "OMP_" not in name}
     monkeypatch.setattr(os, "environ", given)
     assert launch.run_workers(Config(processes=2), Place())
     threads = max(1, (os.cpu_count() or 1) // 2)
-    assert told.read_text().splitlines() == [f"{threads} 1000"] * 2
+    assert seen.read_text().splitlines() == [f"{threads} 1000"] * 2
 
 
 def test_more_processes_than_gpus_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
