@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local doctor build push train tune deploy rollback test test-all check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
+.PHONY: help demo local doctor build push train tune deploy rollback test test-all check check-style check-types check-terraform fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-13s %s\n", names[i], $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,16 +58,22 @@ test: $(READY) $(CHECKOV) ## Every kind of test that this machine can run (ARGS=
 test-all: test ## What `make test` runs, and then the long journeys
 	@$(BIN)/python scripts/tools/suite.py --long $(ARGS)
 
-check: $(READY) ## Format, lint, types, shell, Dockerfiles, Terraform and lock files
+check: check-style check-types check-terraform ## Format, lint, types, shell, Dockerfiles, Terraform and lock files
+
+check-style: $(READY)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy
-	$(BIN)/mypy terraform/stack.py terraform/endpoint.py terraform/shown.py
 	$(BIN)/shellcheck .ci/run scripts/tools/environment
 	$(BIN)/hadolint images/*/Dockerfile
-	$(BIN)/python scripts/tools/terraform.py check
 	$(BIN)/python scripts/tools/locks.py check
 	$(BIN)/python scripts/tools/api_docs.py check
+
+check-types: $(READY)
+	$(BIN)/mypy
+	$(BIN)/mypy terraform/stack.py terraform/endpoint.py terraform/shown.py
+
+check-terraform: $(READY)
+	$(BIN)/python scripts/tools/terraform.py check
 
 fmt: $(READY) ## Format Python and Terraform in place
 	$(BIN)/ruff format .

@@ -3,6 +3,7 @@
 A file is imported when its turn comes. One session runs them all and makes its fixtures once.
 """
 
+import gc
 import json
 import socket
 import time
@@ -19,6 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.set_threshold(
+        100_000, 50, 100
+    )  # a tenth of a process's time would go into looking for garbage
     if (number := config.getoption("queue")) is not None:
         config.pluginmanager.register(Worker(config, socket.socket(fileno=number)))
 

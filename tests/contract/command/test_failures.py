@@ -4,7 +4,7 @@ The verbs run in this process, against an AWS that gives one answer. What only o
 tested with that verb: images that are missing in push/test_images.py, the container's failure line
 in jobs/test_train.py and jobs/test_tune.py, a network that comes back in jobs/test_train.py and
 push/test_data.py, a fleet's failures in jobs/test_fleet.py, a deployment's in
-tests/unit/command/jobs/test_deploy.py and tests/e2e/local/test_releases.py.
+tests/unit/command/jobs/test_deploy.py and tests/e2e/local/test_journey.py.
 """
 
 import json

@@ -1,9 +1,14 @@
-"""From nothing to a guarded release, as a person goes: `kennel local`, Terraform, the AWS CLI.
+"""From nothing to a guarded release, as a person goes: `kennel local`, Terraform, the AWS CLI; then
+the notebook, a wrong release, a batch.
 
-One account for the module, with AWS's waits 60 times as fast; the tests tell its life in order.
+One account for the module, with AWS's waits 60 times as fast; the tests tell its life in order. A
+second release and a rollback are in test_documents.py, with containers.
 """
 
 import json
+import os
+import shlex
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,12 +19,14 @@ import pytest
 
 from kennel.errors import UserError
 from kennel.local.job import job_request
-from tests.conftest import free_port, listening
+from tests.conftest import ROOT, free_port, listening
 from tests.contract.local.releases import packed
 from tests.e2e.local.life import Life, Seen, callers, named, predict, wait_for
 from tests.e2e.local.provider import provider
+from tests.e2e.local.stay import Stay, code_of, run_alone
 
 pytestmark = pytest.mark.long
+NOTEBOOK = ROOT / "notebooks/train_and_deploy.ipynb"
 SCALING = {"max_instances": 2, "concurrent_requests": 1}
 # A minute of the alarms is a second here, in which one slow answer of a busy machine would ring.
 PATIENT = {"latency_ms": 60_000}
@@ -27,7 +34,8 @@ PATIENT = {"latency_ms": 60_000}
 
 @pytest.fixture(scope="module")
 def life(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    life = Life(tmp_path_factory.mktemp("home") / "local")
+    life = Life(tmp_path_factory.mktemp("stay") / ".kennel/local")
+    life.home.parent.mkdir()
     values = life.home.parent / "values.json"
     values.write_text(json.dumps({"scaling": SCALING, "rollback": PATIENT}))
     port = str(free_port())
@@ -253,6 +261,68 @@ def test_a_restart_brings_everything_back(life: Life) -> None:
     assert answer.json()["model"]["name"] == "second", answer.text
     assert not life.stack.changes("platform")
     assert not life.stack.changes("service")
+
+
+@pytest.fixture(scope="module")
+def stay(life: Life) -> Stay:
+    """What the notebook leaves, run where the account lives: a release, which serves."""
+    home = life.home.parents[1]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    path = f"{Path(sys.executable).parent}:{kept['PATH']}"
+    found = Stay(home, kept | {"PATH": path, "COLUMNS": "200"})
+    (home / "notebook.py").write_text(code_of(NOTEBOOK))
+    found.said = run_alone([sys.executable, "notebook.py"], home, found.environment)
+    for line in found.kennel("local", "env").stdout.splitlines():
+        if line.startswith("export "):
+            name, _, value = line.removeprefix("export ").partition("=")
+            found.environment[name] = shlex.split(value)[0]
+    return found
+
+
+def test_the_notebook_ends_with_a_release_that_serves(stay: Stay) -> None:
+    assert "test pictures through the API, all answered as after training" in stay.said
+    assert stay.serving() == [1]
+    assert "release 1 is the first one" in stay.kennel("rollback", code=1).stderr
+
+
+def test_a_release_that_answers_wrongly_never_stays(stay: Stay) -> None:
+    """Its model is another than it says: Terraform finds nothing wrong with it."""
+    first, store = stay.json("models", "show", "1"), stay.client("s3")
+    bucket, _, key = first["facts"]["release"].removeprefix("s3://").partition("/")
+    content = json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read())
+    content["manifest"]["version"] = "0" * 12
+    # In another image: the same two would be the same release.
+    image = f"{first['image'].partition('@')[0]}@sha256:{'3d37' * 16}"
+    store.put_object(Bucket=bucket, Key=f"wrong/{key}", Body=json.dumps(content).encode())
+    answer = stay.client("sagemaker").create_model_package(
+        ModelPackageGroupName="kennel-local",
+        ModelApprovalStatus="Approved",
+        InferenceSpecification={
+            "Containers": [{"Image": image, "ModelDataUrl": first["model_data"]}],
+            "SupportedContentTypes": ["image/jpeg"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        CustomerMetadataProperties=first["facts"] | {"release": f"s3://{bucket}/wrong/{key}"},
+    )
+    number = answer["ModelPackageArn"].rpartition("/")[2]
+    failed = stay.kennel("deploy", number, code=3)
+    assert f"release {number} failed: the API serves model version" in failed.stderr
+    assert "release 1 serves again" in failed.stderr
+    assert stay.serving() == [1]
+
+
+def test_every_good_picture_of_a_prefix_is_classified_and_bad_ones_are_named(stay: Stay) -> None:
+    store, bucket = stay.client("s3"), "kennel-local-data-123456789012"
+    for name, content in {"0.jpg": b"no picture", "1.jpg": b"\xff\xd8\xff\xe0 half"}.items():
+        store.put_object(Bucket=bucket, Key=f"notebook/test/bad/{name}", Body=content)
+    failed = stay.kennel("batch", "notebook/test", "--json", code=3)
+    results = json.loads(failed.stdout)["results"]
+    assert len(results) == 42
+    assert all(each["picture"].startswith(f"s3://{bucket}/notebook/test/") for each in results)
+    unanswered = [each["picture"] for each in results if each["label"] is None]
+    assert [each.rpartition("test/")[2] for each in unanswered] == ["bad/0.jpg", "bad/1.jpg"]
+    assert f"{bucket}/notebook/test/bad/0.jpg: ClientError: 415" in failed.stderr
+    assert f"no answer to 2 of 42, s3://{bucket}/notebook/test/bad/0.jpg first" in failed.stderr
 
 
 def test_down_leaves_no_process_and_no_file(life: Life) -> None:

@@ -1,4 +1,4 @@
-"""The notebook as a file; tests/e2e/local/test_releases.py runs what its cells say."""
+"""The notebook as a file; tests/e2e/local/test_journey.py runs what its cells say."""
 
 import ast
 import builtins
