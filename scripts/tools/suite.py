@@ -7,7 +7,8 @@
 
 Each process asks for a file when it has none (suite_worker.py is its half), so that the first
 result comes before the last file is read. After a short one come the longest, by
-tests/durations.json.
+tests/durations.json. All wait for the longest in the end: it has a process of its own from the
+start, and the others leave the processor to it.
 Files that use the Docker engine never run side by side, but for the longest, whose images have
 names of their own; files that share an expensive fixture go to one process.
 """
@@ -34,12 +35,14 @@ from changed import changed_tests
 ROOT = Path(__file__).resolve().parents[2]
 DURATIONS = ROOT / "tests/durations.json"
 KINDS = ("unit", "contract", "security", "terraform", "e2e")
-PROCESSES = min(6, (os.cpu_count() or 1) + 1)  # one more than can compute: tests wait, too
+# One more than can compute, and another one with --long: tests wait, too.
+PROCESSES = min(6, (os.cpu_count() or 1) + 1)
 SLOWEST = 25
 FIRST = "tests/unit/function/test_settings.py"  # imports nothing that takes seconds
 USES_DOCKER = re.compile(r"\bdocker: str\b")
 HAS_ITS_OWN_IMAGES = "tests/e2e/local/test_documents.py"  # and would keep all others waiting
 USES_PLANS = re.compile(r"\b(plans|plan_files|roots): ")  # tests/terraform/conftest.py makes them
+NICE = ["nice", "-n", "3"]  # before the command of a process that leaves the processor to others
 INTERRUPTED = 2  # pytest's exit code after Ctrl-C
 UNKNOWN = 10.0  # seconds that a file without a record is expected to take
 
@@ -104,14 +107,21 @@ class Queue:
             self._waiting.clear()
             self._changed.notify_all()
 
-    def take(self) -> Iterator[str]:
-        """Yield files until there are none left."""
-        while group := self._next():
+    def take(self, first: Group | None = None) -> Iterator[str]:
+        """Yield the files of a group that is waiting, if one is named, then all that are left."""
+        if first:
+            self._waiting.remove(first)
+            self._docker_is_busy |= first.uses_docker
+        return self._files(first)
+
+    def _files(self, group: Group | None) -> Iterator[str]:
+        while group := group or self._next():
             yield from group.files
             with self._changed:
                 if group.uses_docker:
                     self._docker_is_busy = False
                 self._changed.notify_all()
+            group = None
 
     def _next(self) -> Group | None:
         began = time.monotonic()
@@ -160,32 +170,24 @@ class Results:
         print(f"\nFAILED {test}\n{text}\n", flush=True)
 
 
-def run_process(queue: Queue, results: Results, arguments: Sequence[str]) -> None:
+def run_process(
+    queue: Queue, files: Iterator[str], results: Results, command: Sequence[str]
+) -> None:
     """Run one pytest process; where it ends too early, another one for what is left."""
-    files = queue.take()
-    while code := serve(files, results, arguments):
+    while code := serve(files, results, command):
         if code == INTERRUPTED:
             queue.clear()
             return
 
 
-def serve(files: Iterator[str], results: Results, arguments: Sequence[str]) -> int:
+def serve(files: Iterator[str], results: Results, command: Sequence[str]) -> int:
     """Give files to one process until none is left. Return an error code if it ended before."""
     ours, theirs = socket.socketpair()
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "suite_worker",
-        "--queue",
-        str(theirs.fileno()),
-    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     file = ""
     with ours, theirs, tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            [*command, *arguments],
+            [*command, "--queue", str(theirs.fileno())],
             cwd=ROOT,
             env=environment,
             pass_fds=[theirs.fileno()],
@@ -256,11 +258,15 @@ def main() -> int:
         return 0
 
     began, results = time.monotonic(), Results()
-    queue = Queue(groups(files, is_long=options.long))
-    arguments = [*(["--long"] if options.long else []), *files]
+    waiting = groups(files, is_long=options.long)
+    queue, longest = Queue(waiting), max(waiting, key=lambda group: group.seconds)
+    command = [sys.executable, "-m", "pytest", "-p", "suite_worker"]
+    command += [*(["--long"] if options.long else []), *files]
+    every = [(command, queue.take(longest))]
+    every += [([*NICE, *command], queue.take()) for _ in range(PROCESSES - 1 + options.long)]
     processes = [
-        threading.Thread(target=run_process, args=(queue, results, arguments))
-        for _ in range(PROCESSES)
+        threading.Thread(target=run_process, args=(queue, files, results, command))
+        for command, files in every
     ]
     for each in processes:
         each.start()

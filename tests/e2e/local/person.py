@@ -48,7 +48,9 @@ class Person:
                 timeout=seconds,
                 check=False,
             )
-            assert done.returncode == code, f"{commands}\n{done.returncode}\n{done.stdout[-8000:]}"
+            last = done.stdout[-1000:]  # first: CI shows a part of it
+            shown = f"{commands}\n{done.returncode}\n{last}\n\nthe whole:\n{done.stdout[-8000:]}"
+            assert done.returncode == code, shown
             pairs = [each.partition("=") for each in left.read().split("\0") if each]
         if pairs:
             self.environment = {name: value for name, _, value in pairs}

@@ -123,6 +123,28 @@ def test_a_file_that_no_process_has_run_is_a_failure(suite: Suite) -> None:
     assert "FAILED tests/unit/test_good.py\nno process has run it" in run.stdout
 
 
+def test_the_longest_file_has_a_process_to_which_the_others_leave_the_processor(
+    suite: Suite, tmp_path: Path
+) -> None:
+    other = """
+        import os
+        from pathlib import Path
+        def test_(): Path(__file__).with_suffix(".nice").write_text(str(os.nice(0)))
+    """
+    longest = """
+        import os, time
+        from pathlib import Path
+        def test_():
+            while len(list(Path(__file__).parent.glob("*.nice"))) < 2:
+                time.sleep(0.01)
+            assert all(int(each.read_text()) > os.nice(0) for each in Path().rglob("*.nice"))
+    """
+    files = {"unit/test_a.py": other, "unit/test_longest.py": longest, "unit/test_z.py": other}
+    (tmp_path / "durations.json").write_text('{"tests/unit/test_longest.py": [60.0, 0.0]}\n')
+    run = suite(files=files, change="suite.UNKNOWN = 1.0")
+    assert run.stdout.splitlines()[-1] == "3 passed, 0 failed, 0 skipped", run.stdout
+
+
 def test_a_record_has_the_files_of_today(suite: Suite, tmp_path: Path) -> None:
     files = {name: FILES[name] for name in ("unit/test_good.py", "conftest.py")}
     assert suite("--record", files=files).returncode == 0
