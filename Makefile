@@ -19,7 +19,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo local doctor build push train tune deploy rollback test test-all check check-style check-types check-terraform fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
+.PHONY: help demo local doctor build push train tune deploy rollback test test-all check fmt bench bench-train bench-serve bench-invoke fuzz zip plan apply destroy lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z -]+:.*## / { n = split($$1, names, " "); for (i = 1; i <= n; i++) printf "  make %-13s %s\n", names[i], $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,7 @@ test-all: test ## What `make test` runs, and then the long journeys
 
 check: check-style check-types check-terraform ## Format, lint, types, shell, Dockerfiles, Terraform and lock files
 
+.PHONY: check-style check-types check-terraform
 check-style: $(READY)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .

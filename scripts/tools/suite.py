@@ -42,6 +42,7 @@ FIRST = "tests/unit/function/test_settings.py"  # imports nothing that takes sec
 USES_DOCKER = re.compile(r"\bdocker: str\b")
 HAS_ITS_OWN_IMAGES = "tests/e2e/local/test_documents.py"  # and would keep all others waiting
 USES_PLANS = re.compile(r"\b(plans|plan_files|roots): ")  # tests/terraform/conftest.py makes them
+OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")  # tests start make as it is typed in a shell
 NICE = ["nice", "-n", "3"]  # before the command of a process that leaves the processor to others
 INTERRUPTED = 2  # pytest's exit code after Ctrl-C
 UNKNOWN = 10.0  # seconds that a file without a record is expected to take
@@ -183,7 +184,8 @@ def run_process(
 def serve(files: Iterator[str], results: Results, command: Sequence[str]) -> int:
     """Give files to one process until none is left. Return an error code if it ended before."""
     ours, theirs = socket.socketpair()
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    outside = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
+    environment = {**outside, "PYTHONPATH": str(Path(__file__).parent)}
     file = ""
     with ours, theirs, tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
