@@ -1,4 +1,5 @@
-"""All three roots through terraform/stack.py, from nothing to nothing, on the emulated account.
+"""All three roots through terraform/stack.py as a person uses it, from nothing to nothing, on the
+emulated account.
 
 The account is the one of `kennel local`, a process of its own, with AWS's waits 60 times as fast;
 a small program stands for the server behind the endpoint. Terraform, its S3 backend, the provider
@@ -8,6 +9,7 @@ what `tests/e2e/local` applies), and what a release may ask for besides.
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -42,9 +44,24 @@ SERVER = """
 """
 NAME = "kennel-prod"
 SCHEDULE = {"new-year": {"cron": "0 3 1 1 ? *", "min_instances": 1, "max_instances": 2}}
+STATE = f"{NAME}/bootstrap.tfstate"
+BUCKET = f"{NAME}-state-123456789012"
+FAULT = "fault"  # a file in the account's folder: while it is there, IAM makes no policy
 BROKEN = """
+from pathlib import Path
+from moto.iam.exceptions import EntityAlreadyExists
+from moto.iam.models import IAMBackend
 from moto.sqs.responses import SQSResponse
+
 SQSResponse.get_queue_url = lambda self: 1 / 0
+create = IAMBackend.create_policy
+
+def create_policy(self, *arguments, **named):
+    if Path({fault!r}).exists():
+        raise EntityAlreadyExists("not today")
+    return create(self, *arguments, **named)
+
+IAMBackend.create_policy = create_policy
 """
 QUEUE = """
 provider "aws" {}
@@ -58,7 +75,12 @@ Outputs = dict[str, Any]
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    with control(tmp_path_factory.mktemp("aws"), "--speed", "60", patch=BROKEN) as started:
+    state = tmp_path_factory.mktemp("aws")
+    broken = BROKEN.format(fault=str(state / FAULT))
+    with control(state, "--speed", "60", patch=broken) as started:
+        started.client("iam").create_open_id_connect_provider(  # which prod finds made by dev
+            Url="https://token.actions.githubusercontent.com", ClientIDList=["sts.amazonaws.com"]
+        )
         yield started
 
 
@@ -93,21 +115,36 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tree
 
 
+Try = Callable[[str, str], subprocess.CompletedProcess[str]]
 Make = Callable[[str, str], str]
 
 
 @pytest.fixture(scope="module")
-def make(tree: Path, env: Environment) -> Make:
-    """`make VERB STACK=... ENV=prod`, which must succeed; what it says."""
+def tried(tree: Path, env: Environment) -> Try:
+    """`make VERB STACK=... ENV=prod`."""
+
+    def tried(verb: str, root: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(tree / "terraform/stack.py"), verb, root, "prod"]
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+
+    return tried
+
+
+@pytest.fixture(scope="module")
+def make(tried: Try) -> Make:
+    """The same, which must succeed; what it says."""
 
     def make(verb: str, root: str) -> str:
-        command = [sys.executable, str(tree / "terraform/stack.py"), verb, root, "prod"]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        done = tried(verb, root)
         told = f"{done.stderr}\n{done.stdout[-3000:]}"  # the error first: CI shows a part of it
         assert done.returncode == 0, f"{verb} {root}\n{told}"
         return done.stdout
 
     return make
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    return re.sub(r"\x1b\[\d+m|[╷│╵]", "", done.stdout + done.stderr)
 
 
 def outputs(tree: Path, root: str, env: Environment) -> Outputs:
@@ -153,24 +190,48 @@ def test_a_failure_of_the_account_ends_a_plan_at_once(env: Environment, tmp_path
 
 
 @pytest.mark.long
-def test_every_root_lives_from_its_first_plan_to_its_end(
-    make: Make, tree: Path, env: Environment, aws: Aws, tmp_path: Path
+def test_an_apply_that_failed_half_way_is_finished_by_the_next(
+    make: Make, tried: Try, tree: Path, aws: Aws
 ) -> None:
-    aws.client("iam").create_open_id_connect_provider(  # which prod finds made by dev
-        Url="https://token.actions.githubusercontent.com", ClientIDList=["sts.amazonaws.com"]
-    )
-    for root in ROOTS:
+    """Bootstrap makes the place of its own state: the hardest of the roots to begin and to end."""
+    folder, fault = tree / "terraform/bootstrap", aws.state / FAULT
+    make("plan", "bootstrap")
+    fault.touch()
+    failed = tried("apply", "bootstrap")
+    fault.unlink()
+    assert failed.returncode == 1
+    assert "not today" in said(failed)
+    assert json.loads(folder.joinpath("prod.tfstate").read_text())["resources"]
+    assert "run plan first" in said(tried("apply", "bootstrap")), "a plan is good for one try"
+
+    make("plan", "bootstrap")
+    make("apply", "bootstrap")
+    listed = aws.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert [each["Key"] for each in listed] == [STATE, f"{NAME}/shown/bootstrap.tfstate"]
+    assert not list(folder.glob("*.tfstate*"))
+
+
+@pytest.mark.long
+def test_every_root_lives_from_its_first_plan_to_its_end(
+    make: Make, tried: Try, tree: Path, env: Environment, aws: Aws, tmp_path: Path
+) -> None:
+    for root in ROOTS[1:]:
         if root == "service":
             platform = outputs(tree, "platform", env)
             release(tree, aws, platform, program(tmp_path, SERVER, "server"))
         make("plan", root)
         make("apply", root)
+    plan_a_pull_request(tree, aws, env)
 
     with restarted(aws):
-        # Nothing has changed, and nothing is changed.
+        # Nothing has changed, and nothing is changed, from any machine.
         settle(aws)
+        shutil.rmtree(tree / "terraform/bootstrap/.terraform")
         for root in ROOTS:
-            assert "No changes." in (said := make("plan", root)), said
+            assert "No changes." in (told := make("plan", root)), told
+        make("apply", "bootstrap")
+        history = aws.client("s3").list_object_versions(Bucket=BUCKET, Prefix=STATE)["Versions"]
+        assert len({each["ETag"] for each in history}) == len(history)
 
         # Nor when autoscaling has added an instance.
         aws.client("sagemaker").update_endpoint_weights_and_capacities(
@@ -178,16 +239,57 @@ def test_every_root_lives_from_its_first_plan_to_its_end(
             DesiredWeightsAndCapacities=[{"VariantName": "live", "DesiredInstanceCount": 3}],
         )
         settle(aws)
-        assert "No changes." in (said := make("plan", "service")), said
+        assert "No changes." in (told := make("plan", "service")), told
 
-        # Destroyed in the reverse order, with what is in the buckets where the values allow it.
-        with tree.joinpath("terraform/bootstrap/prod.tfvars").open("a") as values:
-            values.write("\nforce_destroy = true\n")
-        make("plan", "bootstrap")
-        make("apply", "bootstrap")
-        for root in reversed(ROOTS):
-            make("destroy", root)
+        wait_for_a_colleague(tried, aws)
+        destroy(make, tried, tree)
         assert left(aws) == []
+        assert not tree.joinpath("terraform/bootstrap/prod.tfstate").exists()
+
+
+def plan_a_pull_request(tree: Path, aws: Aws, env: Environment) -> None:
+    """From the copy of the state, which holds no secret."""
+    s3, key = aws.client("s3"), f"{NAME}/service.tfstate"
+    state = json.loads(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    shown = s3.get_object(Bucket=BUCKET, Key=f"{NAME}/shown/service.tfstate")["Body"].read()
+    assert state["outputs"]["api_key"]["value"]
+    assert state["outputs"]["api_key"]["value"].encode() not in shown
+    folder, request = tree / "terraform/service", tree / "terraform/pull-request"
+    shutil.copytree(folder, request, ignore=shutil.ignore_patterns(".terraform", "*.tfplan"))
+    request.joinpath("terraform.tfstate").write_bytes(shown)
+    request.joinpath("local_override.tf").write_text('terraform {\n  backend "local" {}\n}\n')
+    call(env["KENNEL_TERRAFORM"], "init", folder=request, env=env)
+    values = ["-var-file=prod.tfvars", "-var-file=prod.release.json", "-var=running_instances=2"]
+    planned = call(
+        env["KENNEL_TERRAFORM"], "plan", "-refresh=false", *values, folder=request, env=env
+    )
+    assert "No changes." in planned, planned
+
+
+def wait_for_a_colleague(tried: Try, aws: Aws) -> None:
+    """Who comes second is told of the first: the lock is an object beside the state."""
+    lock = {"ID": "1", "Operation": "OperationTypeApply", "Who": "a colleague"}
+    where = {"Bucket": BUCKET, "Key": f"{STATE}.tflock"}
+    aws.client("s3").put_object(**where, Body=json.dumps(lock))
+    locked = tried("plan", "bootstrap")
+    assert locked.returncode == 1
+    assert "a colleague" in said(locked)
+    aws.client("s3").delete_object(**where)
+
+
+def destroy(make: Make, tried: Try, tree: Path) -> None:
+    """In the reverse order. Nothing at all goes while a bucket would be left with what it holds,
+    or another root would lose its state."""
+    assert f"{BUCKET} would be left" in said(tried("destroy", "bootstrap"))
+    assert "No changes." in make("plan", "bootstrap")
+    with tree.joinpath("terraform/bootstrap/prod.tfvars").open("a") as values:
+        values.write("\nforce_destroy = true\n")
+    make("plan", "bootstrap")
+    make("apply", "bootstrap")
+    refused = said(tried("destroy", "bootstrap"))
+    assert "platform, service must be destroyed first" in refused
+    for root in reversed(ROOTS):
+        make("destroy", root)
 
 
 def settle(aws: Aws) -> None:

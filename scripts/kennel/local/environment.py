@@ -56,7 +56,9 @@ class Environment:
         self._process = process
         self._log = log
         self._megabytes = megabytes
-        self._psutil = psutil.Process(process.pid)
+        self._psutil: psutil.Process | None = None
+        with suppress(psutil.NoSuchProcess):  # it may have ended already, and left its answer
+            self._psutil = psutil.Process(process.pid)
         self.most_memory = 0  # bytes
         self.alive = True
 
@@ -116,7 +118,7 @@ class Environment:
 
     def _descendants(self) -> list[psutil.Process]:
         with suppress(psutil.Error):
-            return self._psutil.children(recursive=True)
+            return self._psutil.children(recursive=True) if self._psutil else []
         return []
 
     async def _within(self, work: Any, seconds: float) -> Answer:
@@ -145,7 +147,8 @@ class Environment:
             if look % 10 == 5:  # seldom, and in no short call: to find children takes its time
                 theirs = sum(own_memory(each) for each in self._descendants())
             with suppress(psutil.Error):
-                self.most_memory = max(self.most_memory, self._psutil.memory_info().rss + theirs)
+                own = self._psutil.memory_info().rss if self._psutil else 0
+                self.most_memory = max(self.most_memory, own + theirs)
             if self.most_memory > (self._megabytes or math.inf) * 2**20:
                 return
             await asyncio.sleep(WATCHED_EVERY)
