@@ -35,8 +35,7 @@ from changed import changed_tests
 ROOT = Path(__file__).resolve().parents[2]
 DURATIONS = ROOT / "tests/durations.json"
 KINDS = ("unit", "contract", "security", "terraform", "e2e")
-# One more than can compute, and another one with --long: tests wait, too.
-PROCESSES = min(6, (os.cpu_count() or 1) + 1)
+PROCESSES = min(6, (os.cpu_count() or 1) + 1)  # one more than can compute: tests wait, too
 SLOWEST = 25
 FIRST = "tests/unit/function/test_settings.py"  # imports nothing that takes seconds
 USES_DOCKER = re.compile(r"\bdocker: str\b")
@@ -265,7 +264,7 @@ def main() -> int:
     command = [sys.executable, "-m", "pytest", "-p", "suite_worker"]
     command += [*(["--long"] if options.long else []), *files]
     every = [(command, queue.take(longest))]
-    every += [([*NICE, *command], queue.take()) for _ in range(PROCESSES - 1 + options.long)]
+    every += [([*NICE, *command], queue.take()) for _ in range(PROCESSES - 1)]
     processes = [
         threading.Thread(target=run_process, args=(queue, files, results, command))
         for command, files in every
