@@ -44,7 +44,12 @@ class Job:
     def run(self, *arguments: str) -> str:
         command = [self.docker, *arguments]
         return subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            check=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=2 * PATIENCE,
         ).stdout
 
     def start(self, *hosts: str) -> None:
