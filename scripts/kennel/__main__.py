@@ -49,7 +49,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    gc.set_threshold(100_000, 50, 100)  # a quarter of a command's time went into looks for garbage
+    gc.set_threshold(100_000, 50, 100)  # collections took a quarter of a command's time
     try:
         cli.main(standalone_mode=False)
     except UserError as error:

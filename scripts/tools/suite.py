@@ -27,6 +27,7 @@ from argparse import ArgumentParser
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -107,21 +108,26 @@ class Queue:
             self._waiting.clear()
             self._changed.notify_all()
 
-    def take(self, first: Group | None = None) -> Iterator[str]:
-        """Yield the files of a group that is waiting, if one is named, then all that are left."""
-        if first:
-            self._waiting.remove(first)
-            self._docker_is_busy |= first.uses_docker
-        return self._files(first)
+    def take(self) -> Iterator[str]:
+        """Yield files until there are none left."""
+        while group := self._next():
+            yield from self._files_of(group)
 
-    def _files(self, group: Group | None) -> Iterator[str]:
-        while group := group or self._next():
-            yield from group.files
-            with self._changed:
-                if group.uses_docker:
-                    self._docker_is_busy = False
-                self._changed.notify_all()
-            group = None
+    def claim(self, group: Group) -> Iterator[str]:
+        """Take a waiting group at once; return its files, then those that `take` yields."""
+        self._remove(group)
+        return chain(self._files_of(group), self.take())
+
+    def _remove(self, group: Group) -> None:
+        self._waiting.remove(group)
+        self._docker_is_busy |= group.uses_docker
+
+    def _files_of(self, group: Group) -> Iterator[str]:
+        yield from group.files
+        with self._changed:
+            if group.uses_docker:
+                self._docker_is_busy = False
+            self._changed.notify_all()
 
     def _next(self) -> Group | None:
         began = time.monotonic()
@@ -129,8 +135,7 @@ class Queue:
             while self._waiting:
                 for group in self._waiting:
                     if not (group.uses_docker and self._docker_is_busy):
-                        self._waiting.remove(group)
-                        self._docker_is_busy |= group.uses_docker
+                        self._remove(group)
                         self.waited += time.monotonic() - began
                         return group
                 self._changed.wait()
@@ -263,7 +268,7 @@ def main() -> int:
     queue, longest = Queue(waiting), max(waiting, key=lambda group: group.seconds)
     command = [sys.executable, "-m", "pytest", "-p", "suite_worker"]
     command += [*(["--long"] if options.long else []), *files]
-    every = [(command, queue.take(longest))]
+    every = [(command, queue.claim(longest))]
     every += [([*NICE, *command], queue.take()) for _ in range(PROCESSES - 1)]
     processes = [
         threading.Thread(target=run_process, args=(queue, files, results, command))

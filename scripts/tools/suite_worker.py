@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    gc.set_threshold(100_000, 50, 100)  # or a tenth of the time goes into looking for garbage
+    gc.set_threshold(100_000, 50, 100)  # collections took a tenth of the time
     if (number := config.getoption("queue")) is not None:
         config.pluginmanager.register(Worker(config, socket.socket(fileno=number)))
 

@@ -132,18 +132,18 @@ def tried(tree: Path, env: Environment) -> Try:
 
 @pytest.fixture(scope="module")
 def make(tried: Try) -> Make:
-    """The same, which must succeed; what it says."""
+    """The same, which must succeed; returns its output."""
 
     def make(verb: str, root: str) -> str:
         done = tried(verb, root)
-        told = f"{done.stderr}\n{done.stdout[-3000:]}"  # the error first: CI shows a part of it
-        assert done.returncode == 0, f"{verb} {root}\n{told}"
+        shown = f"{done.stderr}\n{done.stdout[-3000:]}"  # the error first: CI shows a part of it
+        assert done.returncode == 0, f"{verb} {root}\n{shown}"
         return done.stdout
 
     return make
 
 
-def said(done: subprocess.CompletedProcess[str]) -> str:
+def printed(done: subprocess.CompletedProcess[str]) -> str:
     return re.sub(r"\x1b\[\d+m|[╷│╵]", "", done.stdout + done.stderr)
 
 
@@ -200,9 +200,9 @@ def test_an_apply_that_failed_half_way_is_finished_by_the_next(
     failed = tried("apply", "bootstrap")
     fault.unlink()
     assert failed.returncode == 1
-    assert "not today" in said(failed)
+    assert "not today" in printed(failed)
     assert json.loads(folder.joinpath("prod.tfstate").read_text())["resources"]
-    assert "run plan first" in said(tried("apply", "bootstrap")), "a plan is good for one try"
+    assert "run plan first" in printed(tried("apply", "bootstrap")), "a plan is good for one try"
 
     make("plan", "bootstrap")
     make("apply", "bootstrap")
@@ -228,7 +228,7 @@ def test_every_root_lives_from_its_first_plan_to_its_end(
         settle(aws)
         shutil.rmtree(tree / "terraform/bootstrap/.terraform")
         for root in ROOTS:
-            assert "No changes." in (told := make("plan", root)), told
+            assert "No changes." in (plan := make("plan", root)), plan
         make("apply", "bootstrap")
         history = aws.client("s3").list_object_versions(Bucket=BUCKET, Prefix=STATE)["Versions"]
         assert len({each["ETag"] for each in history}) == len(history)
@@ -239,7 +239,7 @@ def test_every_root_lives_from_its_first_plan_to_its_end(
             DesiredWeightsAndCapacities=[{"VariantName": "live", "DesiredInstanceCount": 3}],
         )
         settle(aws)
-        assert "No changes." in (told := make("plan", "service")), told
+        assert "No changes." in (plan := make("plan", "service")), plan
 
         wait_for_a_colleague(tried, aws)
         destroy(make, tried, tree)
@@ -273,20 +273,20 @@ def wait_for_a_colleague(tried: Try, aws: Aws) -> None:
     aws.client("s3").put_object(**where, Body=json.dumps(lock))
     locked = tried("plan", "bootstrap")
     assert locked.returncode == 1
-    assert "a colleague" in said(locked)
+    assert "a colleague" in printed(locked)
     aws.client("s3").delete_object(**where)
 
 
 def destroy(make: Make, tried: Try, tree: Path) -> None:
     """In the reverse order. Nothing at all goes while a bucket would be left with what it holds,
     or another root would lose its state."""
-    assert f"{BUCKET} would be left" in said(tried("destroy", "bootstrap"))
+    assert f"{BUCKET} would be left" in printed(tried("destroy", "bootstrap"))
     assert "No changes." in make("plan", "bootstrap")
     with tree.joinpath("terraform/bootstrap/prod.tfvars").open("a") as values:
         values.write("\nforce_destroy = true\n")
     make("plan", "bootstrap")
     make("apply", "bootstrap")
-    refused = said(tried("destroy", "bootstrap"))
+    refused = printed(tried("destroy", "bootstrap"))
     assert "platform, service must be destroyed first" in refused
     for root in reversed(ROOTS):
         make("destroy", root)

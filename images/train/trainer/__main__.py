@@ -25,8 +25,7 @@ def train() -> None:
     config = Config.read(paths.HYPERPARAMETERS)
     place = places.find(paths.RESOURCES, os.environ)
     config.check_step(len(place.hosts) * max(1, config.processes))  # or more, with more than a GPU
-    cpu.prepare()
-    gc.disable()  # while modules are loaded, which nobody drops: it looks through all of them again
+    gc.disable()  # imports leave no garbage, and to look for it takes a fifth of their time
     from trainer import launch  # noqa: PLC0415 - an error above need not wait for it
 
     gc.enable()
@@ -58,6 +57,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     match sys.argv[1:]:
         case ["train"]:
+            cpu.prepare()
             if LAUNCHED in os.environ:
                 return failure.worker(worker.run)
             paths.FAILURE.unlink(missing_ok=True)

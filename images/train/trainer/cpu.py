@@ -8,7 +8,7 @@ INFORMATION = Path("/proc/cpuinfo")
 
 
 def prepare() -> None:
-    """Before torch and OpenVINO are loaded: they read these variables once."""
+    """Set the variables that torch and OpenVINO read when they are loaded, and only then."""
     avoid_broken_amx()
     # By default threads spin for 14 ms while they wait: beside other work it is a tenth as fast.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")

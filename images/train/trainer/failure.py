@@ -12,7 +12,7 @@ from trainer import paths
 from trainer.errors import TrainingError
 
 SHOWN = 1024  # characters of the file that SageMaker shows as the job's failure reason
-PAUSE = 1.0  # seconds; a process that was killed is the first that the launcher finds gone
+PAUSE = 1.0  # seconds, so that the launcher sees first which other process was killed
 RUN = "KENNEL_RUN"  # the folder in which the processes of a machine leave word for their launcher
 
 

@@ -71,7 +71,7 @@ def loopback_interface() -> str:
 
 
 def without_traceback(record: logging.LogRecord) -> bool:
-    """Of torch's own code, where it notices that a worker has ended; the worker's is above it."""
+    """Drop the traceback of torch's agent; the worker has logged its own."""
     record.exc_info = None
     return True
 
@@ -135,7 +135,7 @@ def agent_of(config: Config, place: Place, processes: int) -> LaunchConfig:
 
 
 def start_method() -> str:
-    """CUDA may be loaded before a fork, but not be used; no test has a GPU to hold us to that."""
+    """Return how processes are started: CUDA cannot be used after a fork."""
     return "spawn" if torch.cuda.device_count() else "fork"
 
 

@@ -4,12 +4,11 @@ import os
 import signal
 import sys
 
-from trainer import cpu, failure, paths
+from trainer import failure, paths
 from trainer.config import Config
 
 
 def run() -> None:
-    cpu.prepare()
     # Not before the check for a failure that would only come again: torch takes seconds to import.
     import torch  # noqa: PLC0415
 
@@ -22,7 +21,7 @@ def run() -> None:
 
 
 def start() -> None:
-    """What the launcher starts; the signals that it handles are not for a fork of it to handle."""
+    """Run one process for the launcher, without the signal handlers that a fork inherits."""
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, signal.SIG_DFL)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # a stream it is

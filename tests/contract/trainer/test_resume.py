@@ -238,6 +238,8 @@ def test_processes_of_their_own_as_where_there_are_gpus_end_with_the_bits_of_for
 ) -> None:
     root = ml_root()
     run = start(root, "from trainer import launch; launch.start_method = lambda: 'spawn'")
+    run.until("event=epoch ")
+    assert sum("spawn_main" in " ".join(each.cmdline()) for each in run.workers()) == 2
     assert run.end() == 0, run.text()
     mine, theirs = result(root)["files"], result(trained)["files"]
     assert mine == {name: digest for name, digest in theirs.items() if "int8" not in name}

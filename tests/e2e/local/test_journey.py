@@ -23,7 +23,7 @@ from tests.conftest import ROOT, free_port, listening
 from tests.contract.local.releases import packed
 from tests.e2e.local.life import Life, Seen, callers, named, predict, wait_for
 from tests.e2e.local.provider import provider
-from tests.e2e.local.stay import Stay, code_of, run_alone
+from tests.e2e.local.workspace import Workspace, code_of, run_alone
 
 pytestmark = pytest.mark.long
 NOTEBOOK = ROOT / "notebooks/train_and_deploy.ipynb"
@@ -34,7 +34,7 @@ PATIENT = {"latency_ms": 60_000}
 
 @pytest.fixture(scope="module")
 def life(terraform: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
-    life = Life(tmp_path_factory.mktemp("stay") / ".kennel/local")
+    life = Life(tmp_path_factory.mktemp("workspace") / ".kennel/local")
     life.home.parent.mkdir()
     values = life.home.parent / "values.json"
     values.write_text(json.dumps({"scaling": SCALING, "rollback": PATIENT}))
@@ -264,14 +264,14 @@ def test_a_restart_brings_everything_back(life: Life) -> None:
 
 
 @pytest.fixture(scope="module")
-def stay(life: Life) -> Stay:
+def workspace(life: Life) -> Workspace:
     """What the notebook leaves, run where the account lives: a release, which serves."""
     home = life.home.parents[1]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     path = f"{Path(sys.executable).parent}:{kept['PATH']}"
-    found = Stay(home, kept | {"PATH": path, "COLUMNS": "200"})
+    found = Workspace(home, kept | {"PATH": path, "COLUMNS": "200"})
     (home / "notebook.py").write_text(code_of(NOTEBOOK))
-    found.said = run_alone([sys.executable, "notebook.py"], home, found.environment)
+    found.output = run_alone([sys.executable, "notebook.py"], home, found.environment)
     for line in found.kennel("local", "env").stdout.splitlines():
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").partition("=")
@@ -279,22 +279,22 @@ def stay(life: Life) -> Stay:
     return found
 
 
-def test_the_notebook_ends_with_a_release_that_serves(stay: Stay) -> None:
-    assert "test pictures through the API, all answered as after training" in stay.said
-    assert stay.serving() == [1]
-    assert "release 1 is the first one" in stay.kennel("rollback", code=1).stderr
+def test_the_notebook_ends_with_a_release_that_serves(workspace: Workspace) -> None:
+    assert "test pictures through the API, all answered as after training" in workspace.output
+    assert workspace.serving() == [1]
+    assert "release 1 is the first one" in workspace.kennel("rollback", code=1).stderr
 
 
-def test_a_release_that_answers_wrongly_never_stays(stay: Stay) -> None:
+def test_a_release_that_answers_wrongly_never_stays(workspace: Workspace) -> None:
     """Its model is another than it says: Terraform finds nothing wrong with it."""
-    first, store = stay.json("models", "show", "1"), stay.client("s3")
+    first, store = workspace.json("models", "show", "1"), workspace.client("s3")
     bucket, _, key = first["facts"]["release"].removeprefix("s3://").partition("/")
     content = json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read())
     content["manifest"]["version"] = "0" * 12
     # In another image: the same two would be the same release.
     image = f"{first['image'].partition('@')[0]}@sha256:{'3d37' * 16}"
     store.put_object(Bucket=bucket, Key=f"wrong/{key}", Body=json.dumps(content).encode())
-    answer = stay.client("sagemaker").create_model_package(
+    answer = workspace.client("sagemaker").create_model_package(
         ModelPackageGroupName="kennel-local",
         ModelApprovalStatus="Approved",
         InferenceSpecification={
@@ -305,17 +305,19 @@ def test_a_release_that_answers_wrongly_never_stays(stay: Stay) -> None:
         CustomerMetadataProperties=first["facts"] | {"release": f"s3://{bucket}/wrong/{key}"},
     )
     number = answer["ModelPackageArn"].rpartition("/")[2]
-    failed = stay.kennel("deploy", number, code=3)
+    failed = workspace.kennel("deploy", number, code=3)
     assert f"release {number} failed: the API serves model version" in failed.stderr
     assert "release 1 serves again" in failed.stderr
-    assert stay.serving() == [1]
+    assert workspace.serving() == [1]
 
 
-def test_every_good_picture_of_a_prefix_is_classified_and_bad_ones_are_named(stay: Stay) -> None:
-    store, bucket = stay.client("s3"), "kennel-local-data-123456789012"
+def test_every_good_picture_of_a_prefix_is_classified_and_bad_ones_are_named(
+    workspace: Workspace,
+) -> None:
+    store, bucket = workspace.client("s3"), "kennel-local-data-123456789012"
     for name, content in {"0.jpg": b"no picture", "1.jpg": b"\xff\xd8\xff\xe0 half"}.items():
         store.put_object(Bucket=bucket, Key=f"notebook/test/bad/{name}", Body=content)
-    failed = stay.kennel("batch", "notebook/test", "--json", code=3)
+    failed = workspace.kennel("batch", "notebook/test", "--json", code=3)
     results = json.loads(failed.stdout)["results"]
     assert len(results) == 42
     assert all(each["picture"].startswith(f"s3://{bucket}/notebook/test/") for each in results)

@@ -49,7 +49,7 @@ class Job:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=2 * PATIENCE,
+            timeout=2 * PATIENCE,  # a job that hangs is a failure
         ).stdout
 
     def start(self, *hosts: str) -> None:

@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--runner", choices=("processes", "docker"), default="processes")
     parser.add_argument("--speed", type=float, default=1, help="of AWS's own waits")
     options = parser.parse_args(arguments)
-    gc.set_threshold(100_000, 50, 100)  # moto's many objects stay: a third of a start was for looks
+    gc.set_threshold(100_000, 50, 100)  # collections took a third of a start: moto's objects stay
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     for chatty in ("werkzeug", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -14,12 +14,12 @@ import pytest
 
 
 @dataclass
-class Stay:
+class Workspace:
     """A folder with an emulated account in it, and the command line there."""
 
     home: Path
     environment: dict[str, str] = field(default_factory=dict)
-    said: str = ""
+    output: str = ""  # of the notebook
 
     def kennel(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
@@ -58,7 +58,7 @@ def code_of(notebook: Path) -> str:
 
 
 def run_alone(command: list[str], folder: Path, environment: dict[str, str]) -> str:
-    """What it says; with it end the verbs that it has started."""
+    """Return its output; the verbs that it has started end with it."""
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -69,10 +69,10 @@ def run_alone(command: list[str], folder: Path, environment: dict[str, str]) -> 
         start_new_session=True,
     )
     try:
-        said, _ = process.communicate(timeout=900)
+        output, _ = process.communicate(timeout=900)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGTERM)
-        said, _ = process.communicate(timeout=60)
-        pytest.fail(f"the notebook takes too long:\n{said}")
-    assert process.returncode == 0, said
-    return said
+        output, _ = process.communicate(timeout=60)
+        pytest.fail(f"the notebook takes too long:\n{output}")
+    assert process.returncode == 0, output
+    return output
